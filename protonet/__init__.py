@@ -1,0 +1,1 @@
+"""protonet: compile, check, train and run networks described in text files."""

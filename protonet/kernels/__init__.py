@@ -1,0 +1,147 @@
+"""The C kernels: any name in kernels.h can be called as a function of its struct's fields.
+
+    kernels.relu(x=x, y=y, n=x.size, slope=0.0)
+
+Arrays are numpy arrays, C-contiguous and all of one float type, which picks the variant; index
+arrays may be of any integer type. A call runs at once. Inside `with Tape() as tape:` it is
+also recorded, so that `tape.replay()` runs the whole row again by one call into C, reading and
+writing the same memory: a tape is good until one of the arrays is exchanged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ._native import ffi, lib
+
+__all__ = ["Tape", "call", "choose_isa", "choose_threads", "isa", "threads"]
+
+
+class Tape:
+    """A row of kernel calls that can be run again without Python in between."""
+
+    _active: Tape | None = None
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Any, Any]] = []
+        self._keep: list[Any] = []
+        self._compiled: Any = None
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __enter__(self) -> Tape:
+        self._outer, Tape._active = Tape._active, self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Tape._active = self._outer
+
+    def record(self, run: Any, arguments: Any, keep: Any) -> None:
+        self._steps.append((run, arguments))
+        self._keep.append(keep)
+        self._compiled = None
+
+    def extend(self, other: Tape) -> None:
+        """Appends the other tape's steps."""
+        self._steps += other._steps
+        self._keep += other._keep
+        self._compiled = None
+
+    def replay(self, seconds: np.ndarray | None = None) -> None:
+        """Runs all steps in order; adds each step's time to `seconds` (float64, one per step)."""
+        if not self._steps:
+            return
+        if self._compiled is None:
+            self._compiled = ffi.new("step[]", self._steps)
+        lib.replay(
+            self._compiled,
+            len(self._steps),
+            ffi.NULL if seconds is None else ffi.from_buffer("double[]", seconds),
+        )
+
+
+def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any], bool]:
+    """Turns arrays into pointers, nested structs likewise; says whether they hold doubles."""
+    plain: dict[str, Any] = {}
+    double = False
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            if not value.flags.c_contiguous:
+                raise ValueError(f"kernel argument {name!r} is not C-contiguous")
+            double = double or value.dtype == np.float64
+            keep.append(value)
+            plain[name] = ffi.cast("void *", value.ctypes.data)
+        elif isinstance(value, Mapping):
+            plain[name], inner = _pointers(value, keep)
+            double = double or inner
+        elif value is None:
+            plain[name] = ffi.NULL
+        else:
+            plain[name] = value
+    return plain, double
+
+
+_found: dict[tuple[str, bool], Any] = {}
+
+
+def call(name: str, **fields: Any) -> None:
+    """Runs kernel `name` with the fields of its struct, and records it if a tape is running."""
+    keep: list[Any] = []
+    plain, double = _pointers(fields, keep)
+    run = _found.get((name, double))
+    if run is None:
+        run = _found[name, double] = lib.kernel_find(name.encode(), double)
+        if run == ffi.NULL:
+            del _found[name, double]
+            raise AttributeError(f"no kernel named {name!r}")
+    arguments = ffi.new(f"{name}_args *", plain)
+    run(arguments)
+    if Tape._active is not None:
+        Tape._active.record(run, arguments, keep)
+
+
+def __getattr__(name: str) -> Callable[..., None]:
+    if name.startswith("_") or lib.kernel_find(name.encode(), False) == ffi.NULL:
+        raise AttributeError(f"no kernel named {name!r}")
+
+    def kernel(**fields: Any) -> None:
+        call(name, **fields)
+
+    kernel.__name__ = name
+    globals()[name] = kernel
+    return kernel
+
+
+def isa() -> str:
+    """Returns the instruction set in use: avx512, avx2, neon, portable or scalar."""
+    return str(ffi.string(lib.isa_name()).decode())
+
+
+def choose_isa(name: str) -> None:
+    """Uses that instruction set for all kernels called from now on; tapes keep theirs."""
+    if lib.isa_choose(name.encode()):
+        raise ValueError(f"this machine or build has no {name!r} kernels")
+    _found.clear()
+
+
+def threads() -> int:
+    """Returns the number of threads that the kernels' team may use."""
+    return int(lib.threads_count())
+
+
+def choose_threads(count: int) -> None:
+    """Sets the number of threads of the kernels' team; results do not depend on it."""
+    if count < 1:
+        raise ValueError(f"the number of threads must be at least 1, not {count}")
+    lib.threads_choose(count)
+
+
+if os.environ.get("PROTONET_ISA"):
+    choose_isa(os.environ["PROTONET_ISA"])
+if os.environ.get("PROTONET_THREADS"):
+    choose_threads(int(os.environ["PROTONET_THREADS"]))

@@ -1,0 +1,155 @@
+/* Convolution as Caffe defines it: im2col and a matrix product per image and group. Work is
+ * shared among the team image by image, or inside the one image; the choice depends on the
+ * shape alone, and so do the bits. */
+
+typedef struct {
+    int64_t taps, out, plane;        /* elements of a filter plane, an output plane, an input plane */
+    int64_t in_group, out_group;     /* channels of a group */
+    int64_t depth;                   /* in_group * taps: the product's inner size */
+    int pointwise;                   /* the columns are the image itself */
+} FN(extent);
+
+static FN(extent) FN(extent_of)(const convolution_args *s) {
+    FN(extent) e;
+    e.taps = FN(product_of)(s->kernel, s->axes);
+    e.out = FN(product_of)(s->out, s->axes);
+    e.plane = FN(product_of)(s->size, s->axes);
+    e.in_group = s->channels / s->group;
+    e.out_group = s->outputs / s->group;
+    e.depth = e.in_group * e.taps;
+    e.pointwise = e.taps == 1;
+    for (int64_t i = 0; i < s->axes; i++)
+        e.pointwise = e.pointwise && s->stride[i] == 1 && s->pad[i] == 0;
+    return e;
+}
+
+/* C = A B (+ beta C), on the team or on this thread alone. */
+static void FN(multiply)(int shared, const real *a, int64_t a_row, int64_t a_column, const real *b,
+                         int64_t b_row, int64_t b_column, real *c, int64_t m, int64_t n, int64_t k,
+                         real beta, const real *row_bias) {
+    FN(strided) right = {b, b_row, b_column};
+    FN(product) p = {a, a_row, a_column, &right, FN(pack_strided), c, m, n, k, n, beta, row_bias,
+                     NULL};
+    if (shared)
+        FN(product_shared)(&p);
+    else
+        FN(product_alone)(&p);
+}
+
+static void FN(convolve_image)(const convolution_args *s, const FN(extent) *e, int64_t image,
+                               int shared) {
+    real *columns = e->pointwise ? NULL
+                                 : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
+    for (int64_t g = 0; g < s->group; g++) {
+        const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
+        const real *weight = (const real *)s->weight + g * e->out_group * e->depth;
+        real *y = (real *)s->y + (image * s->outputs + g * e->out_group) * e->out;
+        if (columns) FN(gather)(s, x, e->in_group, columns, shared);
+        FN(multiply)(shared, weight, e->depth, 1, columns ? columns : x, e->out, 1, y,
+                     e->out_group, e->out, e->depth, 0,
+                     s->bias ? (const real *)s->bias + g * e->out_group : NULL);
+    }
+}
+
+KERNEL(convolution) {
+    ARGS(convolution);
+    FN(extent) e = FN(extent_of)(a);
+    if (a->n == 1) {
+        FN(convolve_image)(a, &e, 0, 1);
+        return;
+    }
+    PARALLEL_FOR(a->n * a->outputs * e.out * e.depth / 16)
+    for (int64_t image = 0; image < a->n; image++) FN(convolve_image)(a, &e, image, 0);
+}
+
+static void FN(convolve_back_image)(const convolution_backward_data_args *a, const FN(extent) *e,
+                                    int64_t image, int shared) {
+    const convolution_args *s = &a->shape;
+    real *columns = e->pointwise ? NULL
+                                 : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
+    for (int64_t g = 0; g < s->group; g++) {
+        const real *dy = (const real *)a->dy + (image * s->outputs + g * e->out_group) * e->out;
+        const real *weight = (const real *)s->weight + g * e->out_group * e->depth;
+        real *dx = (real *)a->dx + (image * s->channels + g * e->in_group) * e->plane;
+        FN(multiply)(shared, weight, 1, e->depth, dy, e->out, 1, columns ? columns : dx, e->depth,
+                     e->out, e->out_group, 0, NULL);
+        if (columns) FN(scatter)(s, columns, e->in_group, dx, shared);
+    }
+}
+
+KERNEL(convolution_backward_data) {
+    ARGS(convolution_backward_data);
+    const convolution_args *s = &a->shape;
+    FN(extent) e = FN(extent_of)(s);
+    if (s->n == 1) {
+        FN(convolve_back_image)(a, &e, 0, 1);
+        return;
+    }
+    PARALLEL_FOR(s->n * s->outputs * e.out * e.depth / 16)
+    for (int64_t image = 0; image < s->n; image++) FN(convolve_back_image)(a, &e, image, 0);
+}
+
+/* sum[outputs, depth] = (or +=) dy columns^T of one image. */
+static void FN(weight_gradient_image)(const convolution_backward_weight_args *a,
+                                      const FN(extent) *e, int64_t image, real *sum, real beta,
+                                      int shared) {
+    const convolution_args *s = &a->shape;
+    real *columns = e->pointwise ? NULL
+                                 : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
+    for (int64_t g = 0; g < s->group; g++) {
+        const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
+        const real *dy = (const real *)a->dy + (image * s->outputs + g * e->out_group) * e->out;
+        if (columns) FN(gather)(s, x, e->in_group, columns, shared);
+        FN(multiply)(shared, dy, e->out, 1, columns ? columns : x, 1, e->out,
+                     sum + g * e->out_group * e->depth, e->out_group, e->depth, e->out, beta, NULL);
+    }
+}
+
+/* Partial sums over runs of images, added up in order: their number is a constant, so the
+ * result does not depend on the team. Weights too large to hold that often go image by image. */
+#define PARTIAL_SUMS 8
+#define PARTIAL_LIMIT (1 << 19)
+
+static void FN(bias_gradient)(const convolution_args *s, const real *dy, int64_t out, real *db) {
+    PARALLEL_FOR(s->n * s->outputs * out)
+    for (int64_t c = 0; c < s->outputs; c++) {
+        real total = 0;
+        for (int64_t image = 0; image < s->n; image++) {
+            const real *plane = dy + (image * s->outputs + c) * out;
+            VEC sum = {0};
+            int64_t i = 0;
+            for (; i + LANES <= out; i += LANES) sum += *(const VEC *)(plane + i);
+            for (int64_t lane = 0; lane < LANES; lane++) total += sum[lane];
+            for (; i < out; i++) total += plane[i];
+        }
+        db[c] += total;
+    }
+}
+
+KERNEL(convolution_backward_weight) {
+    ARGS(convolution_backward_weight);
+    const convolution_args *s = &a->shape;
+    FN(extent) e = FN(extent_of)(s);
+    if (a->dbias) FN(bias_gradient)(s, a->dy, e.out, a->dbias);
+    if (!a->dweight) return;
+    int64_t size = s->outputs * e.depth;
+    if (s->n == 1 || size > PARTIAL_LIMIT) {
+        for (int64_t image = 0; image < s->n; image++)
+            FN(weight_gradient_image)(a, &e, image, a->dweight, 1, 1);
+        return;
+    }
+    int64_t parts = MIN(s->n, PARTIAL_SUMS);
+    real *partial = workspace(WORKSPACE_PARTIAL, sizeof(real) * size * parts);
+    PARALLEL_FOR(s->n * size * e.out / 16)
+    for (int64_t part = 0; part < parts; part++)
+        for (int64_t image = s->n * part / parts, first = image; image < s->n * (part + 1) / parts;
+             image++)
+            FN(weight_gradient_image)(a, &e, image, partial + part * size, image > first, 0);
+    real *dweight = a->dweight;
+    PARALLEL_FOR(size * parts)
+    for (int64_t i = 0; i < size; i++) {
+        real total = partial[i];
+        for (int64_t part = 1; part < parts; part++) total += partial[part * size + i];
+        dweight[i] += total;
+    }
+}

@@ -1,0 +1,216 @@
+/* The matrix product, in the manner of BLIS: a register block of TILE_ROWS × TILE_VECTORS
+ * vectors, panels of A and B packed for it, blocked so that a panel of B stays near the
+ * core and a block of A in the second cache. Every element of C is one chain of multiply-adds in
+ * the order of k, whatever the number of threads. */
+
+typedef real FN(vec) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+#define VEC FN(vec)
+#define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
+#define TILE_COLUMNS (TILE_VECTORS * LANES)
+#define BLOCK_K 384
+#define BLOCK_M (TILE_ROWS * 12)
+#define BLOCK_N (TILE_COLUMNS * 64)
+
+/* How a block of B (rows k..k+depth, columns j..j+width) is copied into panels of
+ * TILE_COLUMNS columns, each row of a panel contiguous, the last panel padded with zeros. */
+typedef void FN(packer)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
+                        int64_t width);
+
+typedef struct {
+    const real *a;
+    int64_t a_row, a_column;
+    const void *b;
+    FN(packer) *pack_b;
+    real *c;
+    int64_t m, n, k, c_row;
+    real beta;
+    const real *row_bias, *column_bias;
+} FN(product);
+
+/* tile[TILE_ROWS][TILE_COLUMNS] = sum over depth of a-panel column times b-panel row. */
+static inline __attribute__((always_inline)) void FN(multiply_tile)(
+    int64_t depth, const real *a, const real *b, VEC sum[TILE_ROWS][TILE_VECTORS]) {
+    for (int64_t i = 0; i < TILE_ROWS; i++)
+        for (int64_t j = 0; j < TILE_VECTORS; j++) sum[i][j] = (VEC){0};
+    for (int64_t k = 0; k < depth; k++) {
+        VEC row[TILE_VECTORS];
+        for (int64_t j = 0; j < TILE_VECTORS; j++) row[j] = *(const VEC *)(b + j * LANES);
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 4
+            for (int64_t j = 0; j < TILE_VECTORS; j++) sum[i][j] += a[i] * row[j];
+        a += TILE_ROWS;
+        b += TILE_COLUMNS;
+    }
+}
+
+/* C's tile = sum + beta C + biases; rows × columns of it exist. */
+static void FN(tile)(int64_t depth, const real *a, const real *b, real *c, int64_t c_row,
+                     real beta, const real *row_bias, const real *column_bias, int64_t rows,
+                     int64_t columns) {
+    VEC sum[TILE_ROWS][TILE_VECTORS];
+    FN(multiply_tile)(depth, a, b, sum);
+    if (rows == TILE_ROWS && columns == TILE_COLUMNS && !column_bias) {
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < TILE_ROWS; i++) {
+            real bias = row_bias ? row_bias[i] : 0;
+#pragma GCC unroll 4
+            for (int64_t j = 0; j < TILE_VECTORS; j++) {
+                VEC *to = (VEC *)(c + i * c_row + j * LANES);
+                VEC value = sum[i][j] + bias;
+                if (beta != 0) value += beta * *to;
+                *to = value;
+            }
+        }
+        return;
+    }
+    real all[TILE_ROWS][TILE_COLUMNS];
+    memcpy(all, sum, sizeof all);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            real value = all[i][j];
+            if (row_bias) value += row_bias[i];
+            if (column_bias) value += column_bias[j];
+            real *to = c + i * c_row + j;
+            *to = beta == 0 ? value : value + beta * *to;
+        }
+}
+
+static void FN(pack_a)(const real *a, int64_t a_row, int64_t a_column, int64_t rows, int64_t depth,
+                       real *packed) {
+    for (int64_t i = 0; i < rows; i += TILE_ROWS, packed += TILE_ROWS * depth) {
+        int64_t some = MIN(TILE_ROWS, rows - i);
+        const real *from = a + i * a_row;
+        if (some < TILE_ROWS) memset(packed, 0, sizeof(real) * TILE_ROWS * depth);
+        if (a_row == 1)
+            for (int64_t k = 0; k < depth; k++)
+                for (int64_t r = 0; r < some; r++)
+                    packed[k * TILE_ROWS + r] = from[r + k * a_column];
+        else
+            for (int64_t r = 0; r < some; r++)
+                for (int64_t k = 0; k < depth; k++)
+                    packed[k * TILE_ROWS + r] = from[r * a_row + k * a_column];
+    }
+}
+
+typedef struct { const real *b; int64_t row, column; } FN(strided);
+
+static void FN(pack_strided)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
+                             int64_t width) {
+    const FN(strided) *s = source;
+    for (int64_t at = 0; at < width; at += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {
+        int64_t some = MIN(TILE_COLUMNS, width - at);
+        const real *from = s->b + k * s->row + (j + at) * s->column;
+        if (some < TILE_COLUMNS) memset(packed, 0, sizeof(real) * TILE_COLUMNS * depth);
+        if (s->column == 1 && some == TILE_COLUMNS)
+            for (int64_t d = 0; d < depth; d++)
+                memcpy(packed + d * TILE_COLUMNS, from + d * s->row, sizeof(real) * TILE_COLUMNS);
+        else if (s->column == 1)
+            for (int64_t d = 0; d < depth; d++)
+                memcpy(packed + d * TILE_COLUMNS, from + d * s->row, sizeof(real) * some);
+        else /* walk B's memory in its own order, a cache line's worth of k at a time */
+            for (int64_t d = 0; d < depth; d += 16)
+                for (int64_t i = 0; i < some; i++)
+                    for (int64_t e = d; e < MIN(d + 16, depth); e++)
+                        packed[e * TILE_COLUMNS + i] = from[e * s->row + i * s->column];
+    }
+}
+
+/* One thread's product over rows i0..i1 and columns j0..j1 of C. */
+static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+    real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * BLOCK_M * BLOCK_K);
+    real *packed_b = workspace(WORKSPACE_PACK_B, sizeof(real) * BLOCK_N * BLOCK_K);
+    for (int64_t jc = j0; jc < j1; jc += BLOCK_N) {
+        int64_t width = MIN(BLOCK_N, j1 - jc);
+        for (int64_t kc = 0; kc < p->k; kc += BLOCK_K) {
+            int64_t depth = MIN(BLOCK_K, p->k - kc);
+            int last = kc + depth == p->k;
+            real beta = kc == 0 ? p->beta : 1;
+            p->pack_b(p->b, packed_b, kc, depth, jc, width);
+            for (int64_t ic = i0; ic < i1; ic += BLOCK_M) {
+                int64_t rows = MIN(BLOCK_M, i1 - ic);
+                FN(pack_a)(p->a + ic * p->a_row + kc * p->a_column, p->a_row, p->a_column, rows,
+                           depth, packed_a);
+                for (int64_t j = 0; j < width; j += TILE_COLUMNS)
+                    for (int64_t i = 0; i < rows; i += TILE_ROWS)
+                        FN(tile)(depth, packed_a + i * depth, packed_b + j * depth,
+                                 p->c + (ic + i) * p->c_row + jc + j, p->c_row, beta,
+                                 last && p->row_bias ? p->row_bias + ic + i : NULL,
+                                 last && p->column_bias ? p->column_bias + jc + j : NULL,
+                                 MIN(TILE_ROWS, rows - i), MIN(TILE_COLUMNS, width - j));
+            }
+        }
+    }
+}
+
+/* The product on this thread alone. */
+static void FN(product_alone)(const FN(product) *p) { FN(product_part)(p, 0, p->m, 0, p->n); }
+
+/* The product, its columns (or rows, if there are more tiles of them) shared among the team. */
+static void FN(product_shared)(const FN(product) *p) {
+    int64_t column_tiles = (p->n + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    int64_t row_tiles = (p->m + TILE_ROWS - 1) / TILE_ROWS;
+    int by_columns = column_tiles >= row_tiles;
+    int64_t tiles = by_columns ? column_tiles : row_tiles;
+    int64_t step = by_columns ? TILE_COLUMNS : TILE_ROWS;
+    int64_t parts = MIN(tiles, (int64_t)threads_count());
+    if (p->m * p->n * p->k / 16 < PARALLEL_FROM || parts <= 1) {
+        FN(product_alone)(p);
+        return;
+    }
+    PARALLEL_FOR(PARALLEL_FROM)
+    for (int64_t part = 0; part < parts; part++) {
+        int64_t from = tiles * part / parts * step, to = tiles * (part + 1) / parts * step;
+        if (by_columns)
+            FN(product_part)(p, 0, p->m, from, MIN(to, p->n));
+        else
+            FN(product_part)(p, from, MIN(to, p->m), 0, p->n);
+    }
+}
+
+/* y[i] = dot(matrix row i, x) + beta y[i] + bias[i]: bound by reading the matrix once. */
+static void FN(matrix_vector)(const real *matrix, int64_t matrix_row, const real *x, int64_t m,
+                              int64_t k, real *y, int64_t y_step, real beta, const real *bias) {
+    PARALLEL_FOR(m * k)
+    for (int64_t i = 0; i < m; i++) {
+        const real *row = matrix + i * matrix_row;
+        VEC sum[4] = {{0}, {0}, {0}, {0}};
+        int64_t j = 0;
+        for (; j + 4 * LANES <= k; j += 4 * LANES)
+            for (int64_t u = 0; u < 4; u++)
+                sum[u] += *(const VEC *)(row + j + u * LANES) * *(const VEC *)(x + j + u * LANES);
+        VEC four = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        real total = 0;
+        for (int64_t lane = 0; lane < LANES; lane++) total += four[lane];
+        for (; j < k; j++) total += row[j] * x[j];
+        if (bias) total += bias[i];
+        y[i * y_step] = beta == 0 ? total : total + beta * y[i * y_step];
+    }
+}
+
+KERNEL(matmul) {
+    ARGS(matmul);
+    if (a->m == 0 || a->n == 0) return;
+    const real *left = a->a, *right = a->b;
+    real *c = a->c;
+    if (a->m == 1 && a->b_row == 1 && a->a_column == 1) {
+        FN(matrix_vector)(right, a->b_column, left, a->n, a->k, c, 1, (real)a->beta,
+                          a->column_bias ? a->column_bias : NULL);
+        if (a->row_bias)
+            for (int64_t j = 0; j < a->n; j++) c[j] += *(const real *)a->row_bias;
+        return;
+    }
+    FN(strided) b = {right, a->b_row, a->b_column};
+    FN(product) p = {left, a->a_row, a->a_column, &b, FN(pack_strided), c, a->m, a->n, a->k,
+                     a->c_row, (real)a->beta, a->row_bias, a->column_bias};
+    if (a->k == 0) { /* an empty sum: beta C and the biases remain */
+        for (int64_t i = 0; i < a->m; i++)
+            for (int64_t j = 0; j < a->n; j++) {
+                real *to = c + i * a->c_row + j;
+                *to = (a->beta == 0 ? 0 : (real)a->beta * *to) +
+                      (p.row_bias ? p.row_bias[i] : 0) + (p.column_bias ? p.column_bias[j] : 0);
+            }
+        return;
+    }
+    FN(product_shared)(&p);
+}

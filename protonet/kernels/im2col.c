@@ -1,0 +1,113 @@
+/* im2col and its transpose over any number of spatial axes: row `tap` of channel c holds, for
+ * every output position, the input element that this tap of the filter meets there (zero in
+ * the padding). The last axis is walked as a run, the others as an odometer. */
+
+static int64_t FN(product_of)(const int64_t *values, int64_t count) {
+    int64_t product = 1;
+    for (int64_t i = 0; i < count; i++) product *= values[i];
+    return product;
+}
+
+/* Where a tap meets the input: per axis, input = output * stride + offset. */
+typedef struct {
+    int64_t rows;                /* runs of the last axis */
+    int64_t run;                 /* outputs in a run */
+    int64_t from, to;            /* outputs of a run that fall inside the input */
+    int64_t step, first;         /* along the last axis: input = output * step + first */
+    int64_t offset[8];
+} FN(tap_walk);
+
+static FN(tap_walk) FN(tap_walk_of)(const convolution_args *s, int64_t tap) {
+    FN(tap_walk) walk = {1, 1, 0, 1, 1, 0, {0}};
+    if (s->axes == 0) return walk;
+    for (int64_t axis = s->axes - 1; axis >= 0; axis--) {
+        walk.offset[axis] = tap % s->kernel[axis] * s->dilation[axis] - s->pad[axis];
+        tap /= s->kernel[axis];
+    }
+    int64_t last = s->axes - 1;
+    walk.rows = FN(product_of)(s->out, last);
+    walk.run = s->out[last];
+    walk.step = s->stride[last];
+    walk.first = walk.offset[last];
+    int64_t before = MAX(0, -walk.first), until = MAX(0, s->size[last] - walk.first);
+    walk.from = MIN(walk.run, (before + walk.step - 1) / walk.step);
+    walk.to = MAX(walk.from, MIN(walk.run, (until + walk.step - 1) / walk.step));
+    return walk;
+}
+
+/* Where run `row` of the walk starts in the plane, or -1 if it lies in the padding. */
+static int64_t FN(run_start)(const convolution_args *s, const FN(tap_walk) *walk, int64_t row) {
+    if (s->axes == 0) return 0;
+    int64_t start = 0, scale = s->size[s->axes - 1];
+    for (int64_t axis = s->axes - 2; axis >= 0; axis--) {
+        int64_t at = row % s->out[axis] * s->stride[axis] + walk->offset[axis];
+        if (at < 0 || at >= s->size[axis]) return -1;
+        start += at * scale;
+        scale *= s->size[axis];
+        row /= s->out[axis];
+    }
+    return start;
+}
+
+static void FN(gather_tap)(const convolution_args *s, const real *plane, int64_t tap, real *to) {
+    FN(tap_walk) walk = FN(tap_walk_of)(s, tap);
+    for (int64_t row = 0; row < walk.rows; row++, to += walk.run) {
+        int64_t start = FN(run_start)(s, &walk, row);
+        if (start < 0) {
+            memset(to, 0, sizeof(real) * walk.run);
+            continue;
+        }
+        const real *from = plane + start + walk.first;
+        for (int64_t i = 0; i < walk.from; i++) to[i] = 0;
+        if (walk.step == 1)
+            for (int64_t i = walk.from; i < walk.to; i++) to[i] = from[i];
+        else
+            for (int64_t i = walk.from; i < walk.to; i++) to[i] = from[i * walk.step];
+        for (int64_t i = walk.to; i < walk.run; i++) to[i] = 0;
+    }
+}
+
+static void FN(scatter_tap)(const convolution_args *s, const real *from, int64_t tap, real *plane) {
+    FN(tap_walk) walk = FN(tap_walk_of)(s, tap);
+    for (int64_t row = 0; row < walk.rows; row++, from += walk.run) {
+        int64_t start = FN(run_start)(s, &walk, row);
+        if (start < 0) continue;
+        real *to = plane + start + walk.first;
+        if (walk.step == 1)
+            for (int64_t i = walk.from; i < walk.to; i++) to[i] += from[i];
+        else
+            for (int64_t i = walk.from; i < walk.to; i++) to[i * walk.step] += from[i];
+    }
+}
+
+/* `channels` planes of x into rows of columns. */
+static void FN(gather)(const convolution_args *s, const real *x, int64_t channels, real *columns,
+                       int shared) {
+    int64_t taps = FN(product_of)(s->kernel, s->axes), out = FN(product_of)(s->out, s->axes);
+    int64_t plane = FN(product_of)(s->size, s->axes);
+    PARALLEL_FOR(shared ? channels * taps * out : 0)
+    for (int64_t row = 0; row < channels * taps; row++)
+        FN(gather_tap)(s, x + row / taps * plane, row % taps, columns + row * out);
+}
+
+static void FN(scatter)(const convolution_args *s, const real *columns, int64_t channels, real *x,
+                        int shared) {
+    int64_t taps = FN(product_of)(s->kernel, s->axes), out = FN(product_of)(s->out, s->axes);
+    int64_t plane = FN(product_of)(s->size, s->axes);
+    PARALLEL_FOR(shared ? channels * taps * out : 0)
+    for (int64_t c = 0; c < channels; c++) {
+        memset(x + c * plane, 0, sizeof(real) * plane);
+        for (int64_t tap = 0; tap < taps; tap++)
+            FN(scatter_tap)(s, columns + (c * taps + tap) * out, tap, x + c * plane);
+    }
+}
+
+KERNEL(im2col) {
+    ARGS(im2col);
+    FN(gather)(&a->shape, a->shape.x, a->shape.n * a->shape.channels, a->columns, 1);
+}
+
+KERNEL(col2im) {
+    ARGS(col2im);
+    FN(scatter)(&a->shape, a->columns, a->shape.n * a->shape.channels, a->x, 1);
+}

@@ -1,0 +1,8 @@
+/* Whatever the compiler makes of 16-byte vectors on its base target. */
+#if 1
+#define ISA portable
+#define VECTOR_BYTES 16
+#define TILE_ROWS 4
+#define TILE_VECTORS 2
+#include "variant.h"
+#endif

@@ -1,0 +1,11 @@
+/* One element at a time: the twin that the others are tested against. */
+#if 1
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize")
+#endif
+#define ISA scalar
+#define VECTOR_BYTES sizeof(real)
+#define TILE_ROWS 2
+#define TILE_VECTORS 2
+#include "variant.h"
+#endif

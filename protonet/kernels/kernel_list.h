@@ -1,0 +1,12 @@
+/* Every kernel once; its arguments are <name>_args in kernels.h. */
+KERNELS(matmul)
+KERNELS(convolution)
+KERNELS(convolution_backward_data)
+KERNELS(convolution_backward_weight)
+KERNELS(im2col)
+KERNELS(col2im)
+KERNELS(relu)
+KERNELS(relu_backward)
+KERNELS(fill)
+KERNELS(copy)
+KERNELS(axpby)

@@ -1,0 +1,67 @@
+/* The kernels' arguments: one struct per kernel, named <kernel>_args, and the calls that find
+ * and run them. This one header is read by the C compiler and by cffi alike, so it holds plain
+ * declarations only.
+ *
+ * A buffer is `void *`: float or double, as the variant of the kernel says (kernel_find).
+ * Sizes are elements, not bytes. What changes from pass to pass is read through a pointer, so
+ * that a recorded struct stays true. */
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+typedef void (*kernel)(const void *args);
+typedef struct { kernel run; const void *args; } step;
+
+/* The kernel of that name for float (is_double 0) or double, or NULL. */
+kernel kernel_find(const char *name, int is_double);
+/* Runs the steps in order; with seconds != NULL adds each step's time to its entry. */
+void replay(const step *steps, int64_t count, double *seconds);
+/* The instruction set in use; choosing one by name gives 0, or -1 if this machine lacks it. */
+const char *isa_name(void);
+int isa_choose(const char *name);
+int threads_count(void);
+void threads_choose(int count);
+
+/* ---- matrix product and convolution ----------------------------------------------------- */
+
+/* C[m,n] = A[m,k] B[k,n] + beta C, then + bias[row] or bias[column] where given.
+ * Element (i, j) of A is a[i * a_row + j * a_column]; likewise B. C's rows are c_row apart. */
+typedef struct {
+    const void *a; const void *b; void *c; const void *row_bias; const void *column_bias;
+    int64_t m; int64_t n; int64_t k;
+    int64_t a_row; int64_t a_column; int64_t b_row; int64_t b_column; int64_t c_row;
+    double beta;
+} matmul_args;
+
+/* A convolution's geometry over `axes` spatial axes: x is n, channels, size[...]; y is
+ * n, outputs, out[...]; weights are outputs, channels / group, kernel[...].
+ * `accumulate` adds to the weights' and bias' gradients instead of setting them. */
+typedef struct {
+    const void *x; const void *weight; const void *bias; void *y;
+    int64_t n; int64_t channels; int64_t outputs; int64_t group; int64_t axes;
+    int64_t size[8]; int64_t out[8]; int64_t kernel[8];
+    int64_t stride[8]; int64_t pad[8]; int64_t dilation[8];
+} convolution_args;
+/* dx from dy; dx is set, not added to. */
+typedef struct { convolution_args shape; const void *dy; void *dx; } convolution_backward_data_args;
+/* dweight += and dbias += from x and dy; either may be NULL. */
+typedef struct {
+    convolution_args shape; const void *dy; void *dweight; void *dbias;
+} convolution_backward_weight_args;
+/* columns[c * prod(kernel) + tap, out...] of each image; and its transpose, which adds up. */
+typedef struct { convolution_args shape; void *columns; } im2col_args;
+typedef struct { convolution_args shape; const void *columns; void *x; } col2im_args;
+
+/* ---- elementwise ------------------------------------------------------------------------ */
+
+/* y = max(x, 0) + slope * min(x, 0). x == y is allowed here and in all of this section. */
+typedef struct { const void *x; void *y; int64_t n; double slope; } relu_args;
+/* dx = dy * (x > 0 ? 1 : slope). x may be relu's y where slope >= 0. */
+typedef struct {
+    const void *x; const void *dy; void *dx; int64_t n; double slope;
+} relu_backward_args;
+/* y[i] = value. */
+typedef struct { void *y; int64_t n; double value; } fill_args;
+/* y = x. */
+typedef struct { const void *x; void *y; int64_t n; } copy_args;
+/* y = a x + b y. */
+typedef struct { const void *x; void *y; int64_t n; double a; double b; } axpby_args;

@@ -1,0 +1,108 @@
+/* Choosing the instruction set, running recorded steps, threads, per-thread workspace. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "table.h"
+
+static int supported_always(void) { return 1; }
+
+#if defined(__x86_64__)
+static int supported_avx512(void) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("fma");
+}
+static int supported_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
+
+/* Best first. */
+static const struct { const char *name; int (*supported)(void); const table_row *table; } isas[] = {
+#if defined(__x86_64__)
+    {"avx512", supported_avx512, table_avx512},
+    {"avx2", supported_avx2, table_avx2},
+#elif defined(__aarch64__)
+    {"neon", supported_always, table_neon},
+#endif
+    {"portable", supported_always, table_portable},
+    {"scalar", supported_always, table_scalar},
+};
+enum { ISA_COUNT = sizeof isas / sizeof isas[0] };
+static int chosen = -1;
+
+static int isa_current(void) {
+    if (chosen < 0)
+        for (chosen = 0; !isas[chosen].supported(); chosen++) {}
+    return chosen;
+}
+
+const char *isa_name(void) { return isas[isa_current()].name; }
+
+int isa_choose(const char *name) {
+    for (int i = 0; i < ISA_COUNT; i++)
+        if (!strcmp(isas[i].name, name) && isas[i].supported()) {
+            chosen = i;
+            return 0;
+        }
+    return -1;
+}
+
+kernel kernel_find(const char *name, int is_double) {
+    for (const table_row *row = isas[isa_current()].table; row->name; row++)
+        if (!strcmp(row->name, name))
+            return is_double ? row->double_precision : row->single_precision;
+    return NULL;
+}
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void replay(const step *steps, int64_t count, double *seconds) {
+    if (!seconds) {
+        for (int64_t i = 0; i < count; i++) steps[i].run(steps[i].args);
+        return;
+    }
+    double before = now_s();
+    for (int64_t i = 0; i < count; i++) {
+        steps[i].run(steps[i].args);
+        double after = now_s();
+        seconds[i] += after - before;
+        before = after;
+    }
+}
+
+int threads_count(void) {
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+void threads_choose(int count) {
+#ifdef _OPENMP
+    omp_set_num_threads(count);
+#else
+    (void)count;
+#endif
+}
+
+void *workspace(int slot, size_t size_bytes) {
+    static _Thread_local struct { void *start; size_t size; } slots[WORKSPACE_SLOTS];
+    if (slots[slot].size < size_bytes) {
+        size_t rounded = (size_bytes + 4095) / 4096 * 4096;
+        free(slots[slot].start);
+        slots[slot].start = aligned_alloc(4096, rounded);
+        slots[slot].size = slots[slot].start ? rounded : 0;
+    }
+    return slots[slot].start;
+}

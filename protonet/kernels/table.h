@@ -1,0 +1,19 @@
+/* What one instruction set offers: its kernels by name, for float and for double. */
+#ifndef PROTONET_TABLE_H
+#define PROTONET_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels.h"
+
+typedef struct { const char *name; kernel single_precision; kernel double_precision; } table_row;
+
+extern const table_row table_avx512[], table_avx2[], table_neon[], table_portable[], table_scalar[];
+
+/* A buffer of this thread that lives until the thread ends and only grows: packing space,
+ * columns, partial sums. Each slot is its own buffer; contents are undefined. 64-byte aligned. */
+enum { WORKSPACE_PACK_A, WORKSPACE_PACK_B, WORKSPACE_COLUMNS, WORKSPACE_PARTIAL, WORKSPACE_SLOTS };
+void *workspace(int slot, size_t size_bytes);
+
+#endif
