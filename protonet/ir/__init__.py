@@ -1,0 +1,1 @@
+"""Intermediate representation: messages, files, upgrades, rules."""
