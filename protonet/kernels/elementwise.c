@@ -40,3 +40,16 @@ KERNEL(axpby) {
     PARALLEL_FOR(a->n)
     for (int64_t i = 0; i < a->n; i++) y[i] = p * x[i] + q * y[i];
 }
+
+/* Blocks of columns are shared out; each column adds its rows in order. */
+KERNEL(sum_rows) {
+    ARGS(sum_rows);
+    const real *x = a->x;
+    real *y = a->y;
+    const int64_t block = 256, blocks = (a->columns + block - 1) / block;
+    PARALLEL_FOR(a->rows * a->columns)
+    for (int64_t at = 0; at < blocks; at++)
+        for (int64_t row = 0; row < a->rows; row++)
+            for (int64_t i = at * block; i < MIN(a->columns, (at + 1) * block); i++)
+                y[i] += x[row * a->columns + i];
+}

@@ -63,5 +63,7 @@ typedef struct {
 typedef struct { void *y; int64_t n; double value; } fill_args;
 /* y = x. */
 typedef struct { const void *x; void *y; int64_t n; } copy_args;
+/* y[column] += sum over rows of x[rows, columns]. */
+typedef struct { const void *x; void *y; int64_t rows; int64_t columns; } sum_rows_args;
 /* y = a x + b y. */
 typedef struct { const void *x; void *y; int64_t n; double a; double b; } axpby_args;

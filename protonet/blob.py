@@ -1,0 +1,101 @@
+"""Blob: the array that flows between layers, with its gradient beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["Blob"]
+
+_ALIGNMENT_BYTES = 64
+
+
+def _zeros(count: int, dtype: np.dtype) -> np.ndarray:
+    """Returns zeros that start on a cache line; untouched pages cost no memory."""
+    spare = _ALIGNMENT_BYTES // dtype.itemsize
+    raw = np.zeros(count + spare, dtype)
+    skip = -raw.ctypes.data % _ALIGNMENT_BYTES // dtype.itemsize
+    return raw[skip : skip + count]
+
+
+class Blob:
+    """Values `data` and gradient `diff`: C-contiguous arrays of one shape and float type.
+
+    N×C×H×W by convention, any number of axes from 0 to 32. Both arrays are made when first
+    asked for, are zero until written, and are live views of the memory that layers work on;
+    a view stays valid when the Net is gone. Reshaping to something that fits keeps the memory.
+    """
+
+    def __init__(self, shape: Sequence[int] = (), dtype: type | np.dtype = np.float32) -> None:
+        self.dtype = np.dtype(dtype)
+        self._shape = tuple(int(size) for size in shape)
+        self._data: np.ndarray | None = None
+        self._diff: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        """The number of elements, 1 for a scalar."""
+        return math.prod(self._shape)
+
+    @property
+    def data(self) -> np.ndarray:
+        if self._data is None:
+            self._data = _zeros(self.count, self.dtype)
+        if self._data.shape != self._shape:
+            self._data = self._data.reshape(-1)[: self.count].reshape(self._shape)
+        return self._data
+
+    @property
+    def diff(self) -> np.ndarray:
+        if self._diff is None:
+            self._diff = _zeros(self.count, self.dtype)
+        if self._diff.shape != self._shape:
+            self._diff = self._diff.reshape(-1)[: self.count].reshape(self._shape)
+        return self._diff
+
+    def reshape(self, *shape: int) -> None:
+        """Changes the shape; values are kept in memory order where the count allows."""
+        self._shape = tuple(int(size) for size in shape)
+        if self._data is not None and self._data.size < self.count:
+            self._data = None
+        if self._diff is not None and self._diff.size < self.count:
+            self._diff = None
+
+    def reshape_like(self, other: Blob) -> None:
+        self.reshape(*other.shape)
+
+    def share_data(self, other: Blob) -> None:
+        """Makes `data` the other blob's memory, seen in this blob's shape; counts must agree."""
+        self._data = other.data.reshape(self._shape)
+
+    def share_diff(self, other: Blob) -> None:
+        """Makes `diff` the other blob's memory, seen in this blob's shape; counts must agree."""
+        self._diff = other.diff.reshape(self._shape)
+
+    def _legacy_axis(self, axis: int) -> int:
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+    @property
+    def num(self) -> int:
+        return self._legacy_axis(0)
+
+    @property
+    def channels(self) -> int:
+        return self._legacy_axis(1)
+
+    @property
+    def height(self) -> int:
+        return self._legacy_axis(2)
+
+    @property
+    def width(self) -> int:
+        return self._legacy_axis(3)
+
+    def __repr__(self) -> str:
+        return f"Blob({'×'.join(map(str, self._shape)) or 'scalar'}, {self.dtype})"

@@ -1,0 +1,140 @@
+"""Convolution over any number of spatial axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from protonet import kernels
+from protonet.blob import Blob
+
+from .base import AtLeast, Layer, LayerError, Parameter, Shape, canonical_axis, shape_text
+from .registry import register
+from .spatial import Geometry
+
+FIELD = "convolution_param"
+
+
+def convolution_shape(
+    geometry: Geometry, group: int, bottom: Shape, top: Shape, axis: int
+) -> dict[str, Any]:
+    """Returns the geometry fields of the kernels' convolution_args for these blobs."""
+    return {
+        "n": math.prod(bottom[:axis]),
+        "channels": bottom[axis],
+        "outputs": top[axis],
+        "group": group,
+        "axes": len(bottom) - axis - 1,
+        "size": bottom[axis + 1 :],
+        "out": top[axis + 1 :],
+        "kernel": geometry.kernel,
+        "stride": geometry.stride,
+        "pad": geometry.pad,
+        "dilation": geometry.dilation,
+    }
+
+
+@register("Convolution")
+class Convolution(Layer):
+    """Slides O filters of C/g×F×F over the input with stride S, padding P and dilation D.
+
+    Shapes:     N×C×H×W → N×O×H'×W', H' = floor((H + 2P − D(F−1) − 1)/S) + 1; any number of
+                spatial axes after `axis`; W is O×C/g×F×F, b is O. Several bottoms of one shape
+                share the filters.
+    Parameters: num_output (O), kernel_size (or kernel_h, kernel_w), stride, pad, dilation,
+                group (g), bias_term, weight_filler, bias_filler, axis.
+    Formula:    y[n,o,i] = b[o] + Σ over c, f of W[o,c,f] · x[n, c, S·i − P + D·f]
+    """
+
+    bottoms, tops = AtLeast(1), AtLeast(1)
+    equal_bottoms_and_tops = True
+
+    def setup(self) -> None:
+        self.settings = self.param.convolution_param
+        self.outputs, self.group = self.settings.num_output, self.settings.group
+        if self.outputs < 1:
+            raise LayerError("num_output must be at least 1", field=(FIELD, "num_output"))
+        if self.group < 1:
+            raise LayerError("group must be at least 1", field=(FIELD, "group"))
+        if self.outputs % self.group:
+            raise LayerError(
+                f"num_output {self.outputs} is not a multiple of group {self.group}",
+                field=(FIELD, "group"),
+            )
+
+    def _geometry(self, shape: Shape) -> tuple[int, Geometry]:
+        axis = canonical_axis(self.settings.axis, len(shape), (FIELD, "axis"))
+        return axis, Geometry.read(self.settings, len(shape) - axis - 1, FIELD)
+
+    def _judge(self, bottom: list[Shape], axis: int) -> None:
+        for number, shape in enumerate(bottom):
+            if shape != bottom[0]:
+                raise LayerError(
+                    f"all bottoms must have one shape, but {shape_text(shape)} "
+                    f"is not {shape_text(bottom[0])}",
+                    bottom=number,
+                )
+        if bottom[0][axis] % self.group:
+            raise LayerError(
+                f"{bottom[0][axis]} channels are not a multiple of group {self.group}",
+                field=(FIELD, "group"),
+            )
+
+    def infer(self, bottom: list[Shape]) -> list[Shape]:
+        axis, geometry = self._geometry(bottom[0])
+        self._judge(bottom, axis)
+        out = geometry.convolved(bottom[0][axis + 1 :], FIELD)
+        return [(*bottom[0][:axis], self.outputs, *out)] * len(bottom)
+
+    def weight_shape(self, channels: int, geometry: Geometry) -> Shape:
+        return (self.outputs, channels // self.group, *geometry.kernel)
+
+    def parameters(self, bottom: list[Shape]) -> list[Parameter]:
+        axis, geometry = self._geometry(bottom[0])
+        weight = self.weight_shape(bottom[0][axis], geometry)
+        found = [Parameter(weight, self.settings.weight_filler, (FIELD, "weight_filler"))]
+        if self.settings.bias_term:
+            bias = self.settings.bias_filler
+            found.append(Parameter((self.outputs,), bias, (FIELD, "bias_filler")))
+        return found
+
+    def macs(self, bottom: list[Shape], top: list[Shape]) -> int:
+        axis, geometry = self._geometry(bottom[0])
+        filter_size = bottom[0][axis] // self.group * math.prod(geometry.kernel)
+        return sum(math.prod(shape) for shape in top) * filter_size
+
+    def window(self, rank: int) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+        _, geometry = self._geometry((1,) * rank)
+        return geometry.extent, geometry.stride, geometry.pad
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        axis, geometry = self._geometry(bottom[0].shape)
+        self.shape = convolution_shape(
+            geometry, self.group, bottom[0].shape, top[0].shape, axis
+        )
+
+    @property
+    def _bias(self) -> Any:
+        return self.blobs[1].data if self.settings.bias_term else None
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for x, y in zip(bottom, top, strict=True):
+            kernels.convolution(
+                x=x.data, weight=self.blobs[0].data, bias=self._bias, y=y.data, **self.shape
+            )
+
+    def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
+        learns_weight = self.param_propagate_down[0]
+        learns_bias = self.settings.bias_term and self.param_propagate_down[1]
+        for x, y, wanted in zip(bottom, top, self.propagate_down, strict=True):
+            if learns_weight or learns_bias:
+                kernels.convolution_backward_weight(
+                    shape={"x": x.data, **self.shape}, dy=y.diff,
+                    dweight=self.blobs[0].diff if learns_weight else None,
+                    dbias=self.blobs[1].diff if learns_bias else None,
+                )  # fmt: skip
+            if wanted:
+                kernels.convolution_backward_data(
+                    shape={"weight": self.blobs[0].data, **self.shape}, dy=y.diff, dx=x.diff
+                )

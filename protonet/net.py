@@ -1,0 +1,399 @@
+"""Net: a checked graph given memory, run forward and backward.
+
+Layers run from Python once after each change of shapes; the kernels they call are recorded
+and replayed by one call into C on later passes, up to the next layer that must run from
+Python (data sources, layers whose work depends on the data).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from protonet import kernels, net_weights
+from protonet.blob import Blob
+from protonet.check.graph import Graph, Node, build_graph, layer_diagnostic
+from protonet.check.propagation import loss_weights, plan_backward
+from protonet.fillers import fill
+from protonet.ir.document import Document, read_net_document
+from protonet.ir.protonet_pb2 import TEST, NetParameter, NetState
+from protonet.ir.upgrade import upgrade_net
+from protonet.layers.base import Layer, LayerError
+from protonet.prototxt.diagnostics import Diagnostic, Error
+from protonet.prototxt.source import SourceMap
+
+__all__ = ["Net"]
+
+_FILLER_STREAM, _LAYER_STREAM = 0, 1
+
+
+class Net:
+    """A network that runs: blobs by name, layers in order, parameters by layer name.
+
+    `net` is a prototxt file, a NetParameter or a Document. The net is built for `phase` (with
+    `level` and `stages` for its include and exclude rules), in float32 unless `dtype` says
+    float64. `seed` fixes fillers, dropout, shuffling and augmentation; None draws a fresh one.
+    Raises protonet.Error with all diagnostics if the net is wrong.
+    """
+
+    def __init__(
+        self,
+        net: str | os.PathLike[str] | NetParameter | Document[NetParameter],
+        phase: int = TEST,
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        state: NetState | None = None,
+        dtype: type = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        document = _document(net)
+        if state is None:
+            state = NetState(phase=cast(Any, phase), level=level, stage=stages)
+        self.graph: Graph = build_graph(document.message, document.source, state)
+        self.diagnostics: list[Diagnostic] = document.diagnostics + self.graph.diagnostics
+        if self.graph.failed:
+            raise Error(*self.diagnostics)
+        self.name, self.phase, self.dtype = self.graph.name, state.phase, np.dtype(dtype)
+        self.seed = seed if seed is not None else int(np.random.SeedSequence().entropy % 2**63)  # type: ignore[operator]
+        self.loss = 0.0
+        nodes = self.graph.nodes
+        self.layers: list[Layer] = [cast(Layer, node.layer) for node in nodes]
+        self._blobs = [Blob((), self.dtype) for _ in self.graph.blob_names]
+        self._bottoms = [[self._blobs[i] for i in node.bottoms] for node in nodes]
+        self._tops = [[self._blobs[i] for i in node.tops] for node in nodes]
+        self._loss_weights = [
+            loss_weights(n, layer) for n, layer in zip(nodes, self.layers, strict=True)
+        ]
+        self._losses = [
+            (blob, weight)
+            for tops, weights_ in zip(self._tops, self._loss_weights, strict=True)
+            for blob, weight in zip(tops, weights_, strict=True)
+            if weight
+        ]
+        self.blobs: dict[str, Blob] = dict(zip(self.graph.blob_names, self._blobs, strict=True))
+        self.layer_names: list[str] = [layer.name for layer in self.layers]
+        self._make_parameters()
+        self._plan_gradients()
+        for index, layer in enumerate(self.layers):
+            layer.random = np.random.default_rng([self.seed, _LAYER_STREAM, index])
+        self._forward_pass = _Pass()
+        self._backward_pass = _Pass()
+        self._known: list[list[tuple[int, ...]]] = [[] for _ in nodes]
+        self._reshape_from(0)
+        if weights is not None:
+            self.copy_from(weights)
+
+    # ---- building
+
+    def _make_parameters(self) -> None:
+        for layer in self.layers:
+            layer.blobs = []
+        owners: dict[tuple[int, int], tuple[int, int]] = {}
+        for learnable in self.graph.learnable:
+            for use in learnable.uses:
+                owners[use] = learnable.uses[0]
+        self.params: dict[str, list[Blob]] = {}
+        for index, node in enumerate(self.graph.nodes):
+            layer = self.layers[index]
+            for number, wanted in enumerate(node.parameters or ()):
+                blob = Blob(wanted.shape, self.dtype)
+                owner = owners[index, number]
+                if owner == (index, number):
+                    if wanted.filler is not None:
+                        stream = np.random.default_rng([self.seed, _FILLER_STREAM, index, number])
+                        try:
+                            fill(blob.data, wanted.filler, stream)
+                        except LayerError as error:
+                            error.field = (*wanted.field, *error.field)
+                            raise Error(layer_diagnostic(self.graph, node, error)) from None
+                else:
+                    first = self.layers[owner[0]].blobs[owner[1]]
+                    blob.share_data(first)
+                    blob.share_diff(first)
+                layer.blobs.append(blob)
+            if layer.blobs:
+                self.params.setdefault(layer.name, layer.blobs)
+        self.learnable_params: list[Blob] = []
+        self.params_lr: list[float] = []
+        self.params_weight_decay: list[float] = []
+        for learnable in self.graph.learnable:
+            index, number = learnable.uses[0]
+            self.learnable_params.append(self.layers[index].blobs[number])
+            self.params_lr.append(learnable.lr_mult)
+            self.params_weight_decay.append(learnable.decay_mult)
+
+    def _plan_gradients(self) -> None:
+        plan = plan_backward(self.graph, self.layers)
+        self._needs_backward = plan.layers
+        for index, layer in enumerate(self.layers):
+            layer.propagate_down = plan.bottoms[index]
+            layer.param_propagate_down = plan.parameters[index]
+
+    # ---- shapes
+
+    def reshape(self) -> None:
+        """Infers all shapes again from those of the input blobs, and sizes all memory."""
+        self._reshape_from(0)
+
+    def _reshape_from(self, start: int) -> None:
+        for index in range(start, len(self.layers)):
+            layer, node = self.layers[index], self.graph.nodes[index]
+            bottom, top = self._bottoms[index], self._tops[index]
+            shapes = [blob.shape for blob in bottom]
+            self._forward_pass.forget(index)
+            self._backward_pass.forget(index)
+            if not bottom and self._known[index] and not layer.dynamic:
+                tops = [blob.shape for blob in top]  # an input keeps what the user made of it
+            else:
+                tops = self._judged(node, layer, shapes)
+            for blob, shape in zip(top, tops, strict=True):
+                blob.reshape(*shape)
+            layer.reshape(bottom, top)
+            for blob, weight in zip(top, self._loss_weights[index], strict=True):
+                if weight:
+                    blob.diff[...] = weight
+            self._known[index] = [blob.shape for blob in top]
+
+    def _judged(
+        self, node: Node, layer: Layer, shapes: list[tuple[int, ...]]
+    ) -> list[tuple[int, ...]]:
+        """Returns the tops' shapes; the parameters must still fit."""
+        try:
+            tops = layer.infer(shapes)
+            wanted = layer.parameters(shapes)
+        except LayerError as error:
+            node.bottom_shapes = list(shapes)
+            raise Error(layer_diagnostic(self.graph, node, error)) from None
+        for number, (blob, parameter) in enumerate(zip(layer.blobs, wanted, strict=True)):
+            if blob.shape != parameter.shape and blob.count != int(np.prod(parameter.shape)):
+                node.bottom_shapes = list(shapes)
+                raise Error(
+                    layer_diagnostic(
+                        self.graph, node, net_weights.misfit(layer, number, parameter.shape)
+                    )
+                )
+        return tops
+
+    # ---- running
+
+    def forward(
+        self, start: str | None = None, end: str | None = None, **inputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Runs the layers from `start` to `end` (names, both included); returns output blobs.
+
+        `inputs` are copied into the input blobs of those names, which take their shapes. The
+        arrays returned are live views: the next pass overwrites them. `loss` is set.
+        """
+        for name, values in inputs.items():
+            self._set_input(name, values)
+        first = self._index(start) if start is not None else 0
+        last = self._index(end) if end is not None else len(self.layers) - 1
+        self.run_forward(first, last)
+        names = self.outputs if end is None else self.top_names[end]
+        return {name: self.blobs[name].data for name in names}
+
+    def _set_input(self, name: str, values: np.ndarray) -> None:
+        blob = self.blobs.get(name)
+        if blob is None or name not in self.inputs:
+            known = ", ".join(self.inputs) or "none"
+            raise Error(f'the net has no input blob "{name}" (inputs: {known})')
+        values = np.asarray(values)
+        if values.shape != blob.shape:
+            blob.reshape(*values.shape)
+        blob.data[...] = values
+
+    def run_forward(self, first: int = 0, last: int | None = None) -> float:
+        """Runs layers first … last by index and returns the loss: Σ weight · Σ top."""
+        last = len(self.layers) - 1 if last is None else last
+        for index in self._input_layers:
+            if self._known[index] != [blob.shape for blob in self._tops[index]]:
+                self._reshape_from(index)
+        self._forward_pass.run(self, first, last, 1)
+        total = 0.0
+        for blob, weight in self._losses:
+            total += weight * float(blob.data.sum() if blob.shape else blob.data)
+        self.loss = total
+        return total
+
+    def backward(self, start: str | None = None, end: str | None = None) -> None:
+        """Runs the layers backward from `start` (the later one) to `end`, names included.
+
+        Parameters' gradients are added up over passes: see clear_param_diffs.
+        """
+        first = self._index(start) if start is not None else len(self.layers) - 1
+        last = self._index(end) if end is not None else 0
+        self.run_backward(first, last)
+
+    def run_backward(self, first: int | None = None, last: int = 0) -> None:
+        """Runs layers first … last backward by index, first ≥ last."""
+        first = len(self.layers) - 1 if first is None else first
+        self._backward_pass.run(self, first, last, -1)
+
+    def clear_param_diffs(self) -> None:
+        """Sets all parameters' gradients to zero."""
+        for blob in self.learnable_params:
+            blob.diff.fill(0)
+
+    def _step_forward(self, index: int) -> None:
+        """Runs one layer from Python; a dynamic layer may change its tops' shapes."""
+        layer = self.layers[index]
+        try:
+            layer.forward(self._bottoms[index], self._tops[index])
+        except LayerError as error:
+            raise Error(layer_diagnostic(self.graph, self.graph.nodes[index], error)) from None
+        if layer.dynamic:
+            shapes = [blob.shape for blob in self._tops[index]]
+            if shapes != self._known[index]:
+                self._known[index] = shapes
+                self._reshape_from(index + 1)
+
+    def _step_backward(self, index: int) -> None:
+        layer = self.layers[index]
+        if not self._needs_backward[index]:
+            return
+        try:
+            for label in layer.labels:
+                if label < layer.bottom_count and layer.propagate_down[label]:
+                    raise LayerError(
+                        f"{layer.type} has no gradient for its bottom {label}",
+                        bottom=label,
+                        help="feed it from a data layer, or set propagate_down: false",
+                    )
+            layer.backward(self._tops[index], self._bottoms[index])
+        except LayerError as error:
+            raise Error(layer_diagnostic(self.graph, self.graph.nodes[index], error)) from None
+
+    def _index(self, name: str) -> int:
+        try:
+            return self.layer_names.index(name)
+        except ValueError:
+            raise Error(f'the net has no layer "{name}"') from None
+
+    # ---- names
+
+    @property
+    def _input_layers(self) -> Iterable[int]:
+        return [i for i, layer in enumerate(self.layers) if layer.type == "Input"]
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the blobs that Input layers make."""
+        return [n for i in self._input_layers for n in self.top_names[self.layer_names[i]]]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer consumes, in alphabetical order."""
+        consumed = {i for node in self.graph.nodes for i in node.bottoms}
+        names = {
+            self.graph.blob_names[i] for i in range(len(self._blobs)) if i not in consumed
+        }
+        return sorted(names - {"(automatic)"})
+
+    @property
+    def top_names(self) -> dict[str, list[str]]:
+        names = self.graph.blob_names
+        return {n.param.name: [names[i] for i in n.tops] for n in self.graph.nodes}
+
+    @property
+    def bottom_names(self) -> dict[str, list[str]]:
+        names = self.graph.blob_names
+        return {n.param.name: [names[i] for i in n.bottoms] for n in self.graph.nodes}
+
+    # ---- weights
+
+    def copy_from(self, weights: str | os.PathLike[str]) -> None:
+        """Loads parameters by layer name from a .caffemodel or .caffemodel.h5 file.
+
+        Layers that the file does not have keep their values; shapes must agree, else an
+        Error lists every parameter that does not fit.
+        """
+        net_weights.copy_from(self, weights)
+
+    def share_with(self, other: Net) -> None:
+        """Makes this net's parameters the other's memory, by layer name."""
+        net_weights.share_with(self, other)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes net and parameters as .caffemodel (or HDF5 if the name ends in .h5)."""
+        net_weights.save(self, path)
+
+    def close(self) -> None:
+        """Lets go of data sources."""
+        for layer in self.layers:
+            layer.close()
+
+
+class _Pass:
+    """The recorded kernels of each layer in one direction, joined into stretches."""
+
+    def __init__(self) -> None:
+        self.tapes: dict[int, kernels.Tape] = {}
+        self.stretches: Mapping[tuple[int, int], list[int | kernels.Tape]] = {}
+
+    def forget(self, index: int) -> None:
+        self.tapes.pop(index, None)
+        self.stretches = {}
+
+    def run(self, net: Net, first: int, last: int, direction: int) -> None:
+        stretch = self.stretches.get((first, last))
+        if stretch is not None:
+            for position, item in enumerate(stretch):
+                if isinstance(item, int):
+                    self._from_python(net, item, direction)
+                    if not self.stretches:  # its tops changed shape: what follows is stale
+                        rest = stretch[position + 1 :]
+                        if rest:
+                            self._one_by_one(net, item + direction, last, direction)
+                        return
+                else:
+                    item.replay()
+            return
+        self._one_by_one(net, first, last, direction)
+        self.stretches = {**self.stretches, (first, last): self._join(net, first, last, direction)}
+
+    @staticmethod
+    def _from_python(net: Net, index: int, direction: int) -> None:
+        if direction > 0:
+            net._step_forward(index)
+        else:
+            net._step_backward(index)
+
+    def _one_by_one(self, net: Net, first: int, last: int, direction: int) -> None:
+        for index in range(first, last + direction, direction):
+            tape = self.tapes.get(index)
+            if net.layers[index].dynamic:
+                self._from_python(net, index, direction)
+            elif tape is not None:
+                tape.replay()
+            else:
+                with kernels.Tape() as tape:
+                    self._from_python(net, index, direction)
+                self.tapes[index] = tape
+
+    def _join(self, net: Net, first: int, last: int, direction: int) -> list[int | kernels.Tape]:
+        stretch: list[int | kernels.Tape] = []
+        for index in range(first, last + direction, direction):
+            if net.layers[index].dynamic:
+                stretch.append(index)
+            elif index in self.tapes:
+                if not stretch or isinstance(stretch[-1], int):
+                    stretch.append(kernels.Tape())
+                cast(kernels.Tape, stretch[-1]).extend(self.tapes[index])
+        return stretch
+
+
+def _document(
+    net: str | os.PathLike[str] | NetParameter | Document[NetParameter],
+) -> Document[NetParameter]:
+    if isinstance(net, Document):
+        return net
+    if isinstance(net, NetParameter):
+        copy = NetParameter()
+        copy.CopyFrom(net)
+        return Document(*upgrade_net(copy, SourceMap()))
+    return read_net_document(net)
