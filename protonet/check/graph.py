@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from protonet.fillers import judge
 from protonet.ir.protonet_pb2 import LayerParameter, NetParameter, NetState
 from protonet.ir.rules import filter_net
 from protonet.ir.splits import insert_splits
@@ -221,6 +222,7 @@ def _infer(graph: Graph, node: Node, known_inputs: dict[str, Shape]) -> None:
         try:
             node.top_shapes = list(node.layer.infer(known))
             node.parameters = node.layer.parameters(known)
+            _judge_fillers(node.parameters)
         except LayerError as error:
             graph.diagnostics.append(layer_diagnostic(graph, node, error))
     for position, blob in enumerate(node.tops):
@@ -228,6 +230,17 @@ def _infer(graph: Graph, node: Node, known_inputs: dict[str, Shape]) -> None:
         if name in known_inputs and not node.bottoms:
             node.top_shapes[position] = known_inputs[name]
         graph.blob_shapes[blob] = node.top_shapes[position]
+
+
+def _judge_fillers(parameters: list[Parameter]) -> None:
+    for wanted in parameters:
+        if wanted.filler is None:
+            continue
+        try:
+            judge(wanted.filler, wanted.shape)
+        except LayerError as error:
+            error.field = (*wanted.field, *error.field)
+            raise
 
 
 def layer_diagnostic(graph: Graph, node: Node, error: LayerError) -> Diagnostic:
