@@ -3,3 +3,5 @@
 #include "im2col.c"
 #include "convolution.c"
 #include "elementwise.c"
+#include "update.c"
+#include "affine.c"

@@ -67,3 +67,66 @@ typedef struct { const void *x; void *y; int64_t n; } copy_args;
 typedef struct { const void *x; void *y; int64_t rows; int64_t columns; } sum_rows_args;
 /* y = a x + b y. */
 typedef struct { const void *x; void *y; int64_t n; double a; double b; } axpby_args;
+
+/* ---- solvers ---------------------------------------------------------------------------- */
+
+/* What changes from step to step: the rate, the factor that clipping and iter_size put before the
+ * gradient, Adam's correction, whether the change stays in `diff` (else zeros do), and the
+ * gradient's norm. */
+enum {
+    UPDATE_RATE, UPDATE_SCALE, UPDATE_CORRECTION, UPDATE_KEEP, UPDATE_NORM, UPDATE_STEP_SIZE
+};
+enum { UPDATE_BLOCK = 8192 };
+
+/* With g = scale diff + l2 weight + l1 sign(weight) and the rule's state first, second:
+ * weight -= change(rate lr_mult, g) + rate lr_mult decoupled weight, and diff = the change or 0.
+ * *broken (int32) becomes 1 if a weight is not finite. */
+typedef struct {
+    void *weight; void *diff; void *first; void *second; const void *step; void *broken;
+    int64_t n; double lr_mult; double l2; double l1; double decoupled;
+    double momentum; double decay; double delta;
+} update_args;
+typedef update_args update_sgd_args;
+typedef update_args update_nesterov_args;
+typedef update_args update_adagrad_args;
+typedef update_args update_rmsprop_args;
+typedef update_args update_adadelta_args;
+typedef update_args update_adam_args;
+/* sums[b] (double) = the sum of the squares of x's b-th UPDATE_BLOCK elements. */
+typedef struct { const void *x; void *sums; int64_t n; } sum_of_squares_args;
+/* step's scale = share, times limit / norm if the norm, the root of all n sums, is above limit. */
+typedef struct { const void *sums; void *step; int64_t n; double limit; double share; }
+    gradient_scale_args;
+
+/* ---- per-channel maps: buffers are outer × channels × inner ------------------------------- */
+
+/* y = x * scale[channel] + bias[channel]; either may be NULL (1 and 0). x == y is allowed. */
+typedef struct {
+    const void *x; const void *scale; const void *bias; void *y;
+    int64_t outer; int64_t channels; int64_t inner;
+} scale_args;
+/* dscale = keep dscale + sum dy x, dbias = keep dbias + sum dy; either may be NULL. */
+typedef struct {
+    const void *x; const void *dy; void *dscale; void *dbias;
+    int64_t outer; int64_t channels; int64_t inner; double keep;
+} scale_gradient_args;
+/* y = (x - mean) / sqrt(variance + eps) with this batch's statistics, which are also added to
+ * the running ones: running = fraction running + new (variance: the unbiased one), weight =
+ * fraction weight + 1. mean and inverse_std (channels each) are kept for the backward pass, and
+ * a copy of y in `normalized` unless NULL. x == y is allowed. */
+typedef struct {
+    const void *x; void *y; void *normalized; void *mean; void *inverse_std;
+    void *running_mean; void *running_variance; void *running_weight;
+    int64_t outer; int64_t channels; int64_t inner; double eps; double fraction;
+} batch_norm_args;
+/* The same with the running statistics, divided by their weight (0: mean 0, variance 0). */
+typedef struct {
+    const void *x; void *y; void *inverse_std;
+    const void *running_mean; const void *running_variance; const void *running_weight;
+    int64_t outer; int64_t channels; int64_t inner; double eps;
+} batch_norm_global_args;
+/* dx of batch_norm from normalized, or from x and mean if that is NULL. dx == dy is allowed. */
+typedef struct {
+    const void *normalized; const void *x; const void *mean; const void *inverse_std;
+    const void *dy; void *dx; int64_t outer; int64_t channels; int64_t inner;
+} batch_norm_backward_args;
