@@ -3,10 +3,14 @@
 Nothing is allocated. `protonet check` and `summary` read the graph; Net lowers it. All that is
 wrong is collected; after an error the shapes that depend on it are None, and what needs them
 is left unjudged, so that one mistake is reported once.
+
+Codes made here: E101 unknown layer type, I103 shapes that cannot be known beforehand. See
+resolve.py, counts.py, sizes.py, sharing.py for the others; layers bring their own (E2xx, E4xx).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from protonet.fillers import judge
@@ -15,15 +19,18 @@ from protonet.ir.rules import filter_net
 from protonet.ir.splits import insert_splits
 from protonet.layers.base import Layer, LayerError, Parameter, Shape, shape_text
 from protonet.layers.registry import layer_class, layer_types
-from protonet.prototxt.diagnostics import Diagnostic, Severity, nearest
+from protonet.prototxt.diagnostics import Diagnostic, Severity, Span, nearest
 from protonet.prototxt.source import Path, SourceMap
 
+from .counts import counts_fit
 from .resolve import resolve
 from .sharing import LearnableParameter, share_parameters
+from .sizes import judge_sizes
 
-__all__ = ["Graph", "Node", "build_graph", "layer_diagnostic"]
+__all__ = ["AUTOMATIC_TOP", "Graph", "Node", "build_graph", "layer_diagnostic"]
 
 AUTOMATIC_TOP = "(automatic)"
+FOREIGN_TYPES = frozenset({"Python"})  # their shapes are known only to code outside protonet
 
 
 @dataclass
@@ -32,7 +39,7 @@ class Node:
 
     param: LayerParameter
     path: Path
-    layer: Layer | None  # None: its type or parameters are wrong
+    layer: Layer | None  # None: its type or parameters are wrong, or it is a foreign one
     bottoms: list[int]
     tops: list[int]
     bottom_shapes: list[Shape | None] = field(default_factory=list)
@@ -55,7 +62,7 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     blob_names: list[str] = field(default_factory=list)
     blob_shapes: list[Shape | None] = field(default_factory=list)
-    producers: list[int] = field(default_factory=list)  # the node that first made each blob
+    producers: list[int] = field(default_factory=list)  # the node that first made each blob; or −1
     learnable: list[LearnableParameter] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -63,12 +70,33 @@ class Graph:
     def failed(self) -> bool:
         return any(d.severity is Severity.ERROR for d in self.diagnostics)
 
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the blobs that Input layers make."""
+        return [
+            self.blob_names[top]
+            for node in self.nodes
+            if node.param.type == "Input"
+            for top in node.tops
+        ]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer consumes, in alphabetical order."""
+        consumed = {blob for node in self.nodes for blob in node.bottoms}
+        names = {name for blob, name in enumerate(self.blob_names) if blob not in consumed}
+        return sorted(names - {AUTOMATIC_TOP})
+
     def blob_id(self, name: str) -> int | None:
         """Returns the id of the blob of that name, or None."""
         try:
             return self.blob_names.index(name)
         except ValueError:
             return None
+
+    def places(self, *paths: Path) -> tuple[Span, ...]:
+        """Returns where these fields stand in the text; nowhere, if the net has none."""
+        return tuple(self.source.span(path) for path in paths) if self.source.text else ()
 
     def report(
         self,
@@ -82,7 +110,7 @@ class Graph:
         also: tuple[Path, ...] = (),
     ) -> None:
         """Adds a diagnostic at the place of `path`, with further places `also`."""
-        spans = tuple(self.source.span(p) for p in (path, *also))
+        spans = self.places(path, *also)
         self.diagnostics.append(Diagnostic(code, message, spans, label, notes, help))
 
 
@@ -90,146 +118,155 @@ def build_graph(
     net: NetParameter,
     source: SourceMap,
     state: NetState,
-    known_inputs: dict[str, Shape] | None = None,
+    known_inputs: Mapping[str, Shape] | None = None,
+    *,
+    lenient: bool = False,
+    splits: bool = True,
+    damaged: Collection[Span] = (),
 ) -> Graph:
     """Resolves and infers an upgraded net for one phase; the graph holds all diagnostics.
 
-    `known_inputs` overrides the shapes of blobs that Input or data layers make.
+    `known_inputs` overrides the shapes of blobs that Input or data layers make. `lenient` is
+    for looking at a net that is not going to run: a data source that is not there and a layer
+    of foreign code leave shapes unknown (I103) instead of being errors. `splits` puts Caffe's
+    Split layers in. Layers whose text, at one of the spans `damaged`, could not be read whole
+    stay in their places unjudged.
     """
     kept, source, diagnostics = filter_net(net, state, source)
     graph = Graph(net.name, state, kept, source, diagnostics=diagnostics)
-    if graph.failed:
-        return graph
-    resolve(graph)
-    if graph.failed:
-        # The joints are wrong: layers are still judged one by one, shapes are not.
-        for index, param in enumerate(kept.layer):
-            _create(graph, param, ("layer", index))
-        return graph
-    graph.net, graph.source = insert_splits(kept, source)
-    ids: dict[str, int] = {}
+    broken = {
+        index
+        for index in range(len(kept.layer) if damaged else 0)
+        if source.span(("layer", index)) in damaged
+    }
+    joined = resolve(graph, net, broken)
+    if splits and joined and not broken:
+        graph.net, graph.source = insert_splits(kept, source)
+    builder = _Builder(graph, dict(known_inputs or {}), lenient)
     for index, param in enumerate(graph.net.layer):
-        node = _place(graph, ids, param, ("layer", index))
-        _infer(graph, node, known_inputs or {})
+        builder.add(param, ("layer", index), index in broken)
     share_parameters(graph)
     return graph
 
 
-def _place(graph: Graph, ids: dict[str, int], param: LayerParameter, path: Path) -> Node:
-    """Adds a node and the blobs that it makes."""
-    made = layer_class(param.type)
-    missing = (made.automatic_tops if made else 0) - len(param.top)
-    bottoms = [ids[name] for name in param.bottom]
-    tops = []
-    for position, name in enumerate([*param.top, *[AUTOMATIC_TOP] * missing]):
-        in_place = position < len(param.bottom) and param.bottom[position] == name
-        if in_place:
-            tops.append(ids[name])
-            continue
-        graph.blob_names.append(name)
-        graph.blob_shapes.append(None)
-        graph.producers.append(len(graph.nodes))
-        tops.append(len(graph.blob_names) - 1)
-        if name != AUTOMATIC_TOP:
-            ids[name] = tops[-1]
-    node = Node(param, path, _create(graph, param, path), bottoms, tops)
-    graph.nodes.append(node)
-    return node
+class _Builder:
+    """Adds layer after layer to a graph."""
 
+    def __init__(self, graph: Graph, known_inputs: dict[str, Shape], lenient: bool) -> None:
+        self.graph, self.known_inputs, self.lenient = graph, known_inputs, lenient
+        self.ids: dict[str, int] = {}
 
-def _create(graph: Graph, param: LayerParameter, path: Path) -> Layer | None:
-    """Makes the layer object, or reports why it cannot be."""
-    made = layer_class(param.type)
-    if made is None:
-        near = nearest(param.type, layer_types())
-        graph.report(
-            "E101",
-            f'unknown layer type "{param.type}"' if param.type else "the layer has no type",
-            (*path, "type"),
-            notes=(f'layer "{param.name}"',),
-            help=f'did you mean "{near}"?' if near else "`protonet layers` lists the known types",
-        )
-        return None
-    if not _counts_fit(graph, made, param, path):
-        return None
-    try:
-        return made(param, graph.state.phase)
-    except LayerError as error:
-        node = Node(param, path, None, [], [])
-        graph.diagnostics.append(layer_diagnostic(graph, node, error))
-        return None
+    def add(self, param: LayerParameter, path: Path, broken: bool) -> None:
+        layer = None if broken else self._create(param, path)
+        node = Node(param, path, layer, [], [])
+        self._join(node)
+        self.graph.nodes.append(node)
+        self._infer(node)
 
+    def _join(self, node: Node) -> None:
+        """Gives the node its blobs; an unknown bottom, reported already, is a blob without shape."""
+        made = layer_class(node.param.type)
+        missing = (made.automatic_tops if made else 0) - len(node.param.top)
+        for name in node.param.bottom:
+            if name not in self.ids:
+                self.ids[name] = self._new_blob(name, -1)
+            node.bottoms.append(self.ids[name])
+        for position, name in enumerate([*node.param.top, *[AUTOMATIC_TOP] * missing]):
+            if position < len(node.bottoms) and node.param.bottom[position] == name:
+                node.tops.append(node.bottoms[position])
+                continue
+            node.tops.append(self._new_blob(name, len(self.graph.nodes)))
+            if name != AUTOMATIC_TOP:
+                self.ids[name] = node.tops[-1]
 
-def _counts_fit(graph: Graph, made: type[Layer], param: LayerParameter, path: Path) -> bool:
-    """Judges the numbers of bottoms, tops, loss weights and propagate_down flags."""
-    title = f'layer "{param.name}" ({param.type})'
-    before = len(graph.diagnostics)
-    for what, names, allowed in (
-        ("bottom", param.bottom, made.bottoms),
-        ("top", param.top, made.tops),
-    ):
-        count = len(names)
-        if what == "top":
-            count = max(count, made.automatic_tops)
-        if count not in allowed:
-            graph.report(
-                "E104",
-                f"{title} takes {allowed} {what}{'' if str(allowed) == '1' else 's'}, not {count}",
-                (*path, what, count - 1) if count > allowed.least else path,
+    def _new_blob(self, name: str, producer: int) -> int:
+        self.graph.blob_names.append(name)
+        self.graph.blob_shapes.append(None)
+        self.graph.producers.append(producer)
+        return len(self.graph.blob_names) - 1
+
+    def _create(self, param: LayerParameter, path: Path) -> Layer | None:
+        """Makes the layer object, or reports why it cannot be."""
+        if self.lenient and param.type in FOREIGN_TYPES:
+            self.graph.report(
+                "I103",
+                f'what layer "{param.name}" makes is known only to its code, '
+                "which is not run here: the shapes that follow from it are not judged",
+                (*path, "type"),
             )
-    if made.equal_bottoms_and_tops and len(param.bottom) != len(param.top):
-        graph.report(
-            "E104",
-            f"{title} takes as many tops as bottoms, "
-            f"not {len(param.bottom)} bottoms and {len(param.top)} tops",
-            path,
-        )
-    if param.propagate_down and len(param.propagate_down) != len(param.bottom):
-        graph.report(
-            "E107",
-            f"{len(param.propagate_down)} propagate_down for {len(param.bottom)} bottoms",
-            (*path, "propagate_down", 0),
-            notes=(title,),
-            help="write it once for each bottom, or not at all",
-        )
-    tops = max(len(param.top), made.automatic_tops)
-    if param.loss_weight and len(param.loss_weight) != tops:
-        graph.report(
-            "E108",
-            f"{len(param.loss_weight)} loss_weight for {tops} tops",
-            (*path, "loss_weight", 0),
-            notes=(title,),
-            help="write it once for each top, or not at all",
-        )
-    for position, name in enumerate(param.top):
-        same = position < len(param.bottom) and param.bottom[position] == name
-        if same and not made.in_place:
-            graph.report(
-                "E106",
-                f"{param.type} cannot work in place",
-                (*path, "top", position),
-                notes=(title,),
-                help="give the top a name of its own",
-            )
-    return len(graph.diagnostics) == before
-
-
-def _infer(graph: Graph, node: Node, known_inputs: dict[str, Shape]) -> None:
-    node.bottom_shapes = [graph.blob_shapes[i] for i in node.bottoms]
-    node.top_shapes = [None] * len(node.tops)
-    known = [shape for shape in node.bottom_shapes if shape is not None]
-    if node.layer is not None and len(known) == len(node.bottoms):
+            return None
+        made = layer_class(param.type)
+        if made is None:
+            _report_unknown_type(self.graph, param, path)
+            return None
+        if not counts_fit(self.graph, made, param, path):
+            return None
         try:
-            node.top_shapes = list(node.layer.infer(known))
-            node.parameters = node.layer.parameters(known)
-            _judge_fillers(node.parameters)
+            return made(param, self.graph.state.phase)
         except LayerError as error:
-            graph.diagnostics.append(layer_diagnostic(graph, node, error))
-    for position, blob in enumerate(node.tops):
-        name = graph.blob_names[blob]
-        if name in known_inputs and not node.bottoms:
-            node.top_shapes[position] = known_inputs[name]
-        graph.blob_shapes[blob] = node.top_shapes[position]
+            self._complain(Node(param, path, None, [], []), error)
+            return None
+
+    def _infer(self, node: Node) -> None:
+        graph = self.graph
+        node.bottom_shapes = [graph.blob_shapes[blob] for blob in node.bottoms]
+        node.top_shapes = [None] * len(node.tops)
+        bottoms = [shape for shape in node.bottom_shapes if shape is not None]
+        if node.layer is not None and len(bottoms) == len(node.bottoms):
+            try:
+                node.top_shapes = self._inferred(node, node.layer, bottoms)
+                node.parameters = node.layer.parameters(bottoms)
+                judge_sizes(node)
+                _judge_fillers(node.parameters)
+            except LayerError as error:
+                self._complain(node, error)
+                node.top_shapes, node.parameters = [None] * len(node.tops), None
+        for blob, shape in zip(node.tops, node.top_shapes, strict=True):
+            graph.blob_shapes[blob] = shape
+
+    def _inferred(self, node: Node, layer: Layer, bottoms: list[Shape]) -> list[Shape | None]:
+        """Asks the layer, or takes what the caller knows of an input."""
+        names = [self.graph.blob_names[blob] for blob in node.tops]
+        known = [None if node.bottoms else self.known_inputs.get(name) for name in names]
+        if known and all(shape is not None for shape in known):
+            return known
+        try:
+            tops: list[Shape | None] = list(layer.infer(bottoms))
+        except LayerError as error:
+            if not (self.lenient and layer.is_data and error.code.startswith(_DATA_CODES)):
+                raise
+            self._tell_unreadable(node, error)
+            tops = [None] * len(node.tops)
+        return [given or shape for given, shape in zip(known, tops, strict=True)]
+
+    def _tell_unreadable(self, node: Node, error: LayerError) -> None:
+        found = layer_diagnostic(self.graph, node, error)
+        self.graph.diagnostics.append(
+            Diagnostic(
+                "I103",
+                f"{found.message}: the shapes that follow from it are not judged",
+                found.spans,
+                notes=found.notes,
+                help=found.help,
+            )
+        )
+
+    def _complain(self, node: Node, error: LayerError) -> None:
+        self.graph.diagnostics.append(layer_diagnostic(self.graph, node, error))
+
+
+_DATA_CODES = ("E3", "E4")  # files and data: they may be elsewhere, the net is not wrong
+
+
+def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path) -> None:
+    near = nearest(param.type, layer_types())
+    graph.report(
+        "E101",
+        f'unknown layer type "{param.type}"' if param.type else "the layer has no type",
+        (*path, "type"),
+        notes=(f'layer "{param.name}"',),
+        help=f'did you mean "{near}"?' if near else "`protonet layers` lists the known types",
+    )
 
 
 def _judge_fillers(parameters: list[Parameter]) -> None:
@@ -253,7 +290,7 @@ def layer_diagnostic(graph: Graph, node: Node, error: LayerError) -> Diagnostic:
     return Diagnostic(
         error.code,
         error.message,
-        (graph.source.span(place),),
+        graph.places(place),
         error.label,
         (node.title + _bottoms_text(graph, node),),
         error.help,
@@ -267,8 +304,6 @@ def _bottoms_text(graph: Graph, node: Node) -> str:
         if shape is None:
             continue
         producer = graph.nodes[graph.producers[blob]]
-        line = graph.source.span(producer.path).line
-        parts.append(
-            f', bottom "{graph.blob_names[blob]}" is {shape_text(shape)}, made at line {line}'
-        )
+        made = "".join(f", made at line {span.line}" for span in graph.places(producer.path))
+        parts.append(f', bottom "{graph.blob_names[blob]}" is {shape_text(shape)}{made}')
     return "".join(parts)

@@ -11,6 +11,7 @@ writing the same memory: a tape is good until one of the arrays is exchanged.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,8 +25,6 @@ __all__ = ["Tape", "call", "choose_isa", "choose_threads", "isa", "threads"]
 class Tape:
     """A row of kernel calls that can be run again without Python in between."""
 
-    _active: Tape | None = None
-
     def __init__(self) -> None:
         self._steps: list[tuple[Any, Any]] = []
         self._keep: list[Any] = []
@@ -35,11 +34,11 @@ class Tape:
         return len(self._steps)
 
     def __enter__(self) -> Tape:
-        self._outer, Tape._active = Tape._active, self
+        self._outer, _recording.tape = _recording.tape, self
         return self
 
     def __exit__(self, *_: object) -> None:
-        Tape._active = self._outer
+        _recording.tape = self._outer
 
     def record(self, run: Any, arguments: Any, keep: Any) -> None:
         self._steps.append((run, arguments))
@@ -63,6 +62,15 @@ class Tape:
             len(self._steps),
             ffi.NULL if seconds is None else ffi.from_buffer("double[]", seconds),
         )
+
+
+class _Recording(threading.local):
+    """The tape that is running in this thread: what others run meanwhile is not on it."""
+
+    tape: Tape | None = None
+
+
+_recording = _Recording()
 
 
 def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any], bool]:
@@ -101,8 +109,8 @@ def call(name: str, **fields: Any) -> None:
             raise AttributeError(f"no kernel named {name!r}")
     arguments = ffi.new(f"{name}_args *", plain)
     run(arguments)
-    if Tape._active is not None:
-        Tape._active.record(run, arguments, keep)
+    if _recording.tape is not None:
+        _recording.tape.record(run, arguments, keep)
 
 
 def __getattr__(name: str) -> Callable[..., None]:

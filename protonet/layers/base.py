@@ -34,6 +34,7 @@ __all__ = [
     "LayerError",
     "Parameter",
     "Shape",
+    "SourceMissing",
     "canonical_axis",
     "shape_text",
 ]
@@ -97,6 +98,10 @@ class LayerError(Exception):
         self.label, self.help, self.code = label, help, code
 
 
+class SourceMissing(LayerError):
+    """What a data layer reads is not on this machine: a net cannot run, but it can be checked."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A learnable blob that a layer wants: its shape and how it starts out.
@@ -139,6 +144,10 @@ class Layer:
 
     def setup(self) -> None:
         """Reads the parameters and judges all that can be judged without shapes."""
+
+    def warnings(self) -> list[LayerError]:
+        """Returns what is likely a mistake, each with a W code; asked once, after setup."""
+        return []
 
     # ---- shapes
 
