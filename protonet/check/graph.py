@@ -17,7 +17,7 @@ from protonet.fillers import judge
 from protonet.ir.protonet_pb2 import LayerParameter, NetParameter, NetState
 from protonet.ir.rules import filter_net
 from protonet.ir.splits import insert_splits
-from protonet.layers.base import Layer, LayerError, Parameter, Shape, shape_text
+from protonet.layers.base import Layer, LayerError, Parameter, Shape, SourceMissing, shape_text
 from protonet.layers.registry import layer_class, layer_types
 from protonet.prototxt.diagnostics import Diagnostic, Severity, Span, nearest
 from protonet.prototxt.source import Path, SourceMap
@@ -164,7 +164,7 @@ class _Builder:
         self._infer(node)
 
     def _join(self, node: Node) -> None:
-        """Gives the node its blobs; an unknown bottom, reported already, is a blob without shape."""
+        """Gives the node its blobs; an unknown bottom is one without maker and shape."""
         made = layer_class(node.param.type)
         missing = (made.automatic_tops if made else 0) - len(node.param.top)
         for name in node.param.bottom:
@@ -201,11 +201,15 @@ class _Builder:
             return None
         if not counts_fit(self.graph, made, param, path):
             return None
+        node = Node(param, path, None, [], [])
         try:
-            return made(param, self.graph.state.phase)
+            layer = made(param, self.graph.state.phase)
         except LayerError as error:
-            self._complain(Node(param, path, None, [], []), error)
+            self._complain(node, error)
             return None
+        for warning in layer.warnings():
+            self._complain(node, warning)
+        return layer
 
     def _infer(self, node: Node) -> None:
         graph = self.graph
@@ -232,12 +236,12 @@ class _Builder:
             return known
         try:
             tops: list[Shape | None] = list(layer.infer(bottoms))
-        except LayerError as error:
-            if not (self.lenient and layer.is_data and error.code.startswith(_DATA_CODES)):
+        except SourceMissing as error:
+            if not self.lenient:
                 raise
             self._tell_unreadable(node, error)
             tops = [None] * len(node.tops)
-        return [given or shape for given, shape in zip(known, tops, strict=True)]
+        return [shape if given is None else given for given, shape in zip(known, tops, strict=True)]
 
     def _tell_unreadable(self, node: Node, error: LayerError) -> None:
         found = layer_diagnostic(self.graph, node, error)
@@ -253,9 +257,6 @@ class _Builder:
 
     def _complain(self, node: Node, error: LayerError) -> None:
         self.graph.diagnostics.append(layer_diagnostic(self.graph, node, error))
-
-
-_DATA_CODES = ("E3", "E4")  # files and data: they may be elsewhere, the net is not wrong
 
 
 def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path) -> None:

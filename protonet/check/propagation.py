@@ -36,16 +36,18 @@ def plan_backward(graph: Graph, layers: list[Layer]) -> Propagation:
     """Returns what a backward pass through this graph has to compute."""
     plan = Propagation([], [], [])
     blob_needs = [False] * len(graph.blob_names)
-    for node, layer in zip(graph.nodes, layers, strict=True):
+    for node in graph.nodes:
         wants = list(node.param.propagate_down) or [blob_needs[b] for b in node.bottoms]
         specs = node.param.param
         learns = []
         for index, parameter in enumerate(node.parameters or ()):
             rate = specs[index].lr_mult if index < len(specs) else 1.0
             learns.append(parameter.learnable and rate != 0)
-        needed = any(wants) or any(learns)
+        # Caffe asks the blobs here, not the flags: propagate_down cuts off what lies below this
+        # layer, not the layer.
+        needed = any(blob_needs[blob] for blob in node.bottoms) or any(learns)
         for top in node.tops:
-            blob_needs[top] = needed
+            blob_needs[top] = blob_needs[top] or needed
         plan.layers.append(needed)
         plan.bottoms.append(wants)
         plan.parameters.append(learns)
@@ -69,8 +71,7 @@ def _prune(graph: Graph, layers: list[Layer], plan: Propagation) -> None:
         node = graph.nodes[index]
         weights = loss_weights(node, layers[index])
         contributes = any(
-            weight != 0 or top in under_loss
-            for top, weight in zip(node.tops, weights, strict=True)
+            weight != 0 or top in under_loss for top, weight in zip(node.tops, weights, strict=True)
         )
         if all(top in skipped for top in node.tops):
             plan.layers[index] = False

@@ -1,9 +1,14 @@
-"""Joining bottoms to tops by name: unknown bottoms, tops made twice, names used twice."""
+"""Joining bottoms to tops by name.
+
+Codes: E102 unknown bottom, E103 top with two makers, W101 layer name used twice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from protonet.ir.protonet_pb2 import LayerParameter, NetParameter, Phase
 from protonet.prototxt.diagnostics import nearest
 
 if TYPE_CHECKING:
@@ -12,64 +17,118 @@ if TYPE_CHECKING:
 __all__ = ["resolve"]
 
 
-def resolve(graph: Graph) -> None:
-    """Reports every bottom without a maker before it and every top with two makers."""
-    made: dict[str, int] = {}
-    names: dict[str, int] = {}
-    later: dict[str, int] = {}
-    for index, param in enumerate(graph.net.layer):
-        for top in param.top:
-            later.setdefault(top, index)
-    for index, param in enumerate(graph.net.layer):
-        path = ("layer", index)
-        if param.name in names and param.name:
-            graph.report(
-                "W101",
-                f'a second layer is named "{param.name}"',
-                (*path, "name"),
-                also=(("layer", names[param.name], "name"),),
-                help="weights are found by name, and only the first of the two will get them",
-            )
-        names.setdefault(param.name, index)
-        for position, bottom in enumerate(param.bottom):
-            if bottom not in made:
-                _report_unknown(graph, index, position, made, later)
-        for position, top in enumerate(param.top):
-            in_place = position < len(param.bottom) and param.bottom[position] == top
-            if in_place:
-                continue
-            if top in made:
-                first = graph.net.layer[made[top]]
-                graph.report(
-                    "E103",
-                    f'top "{top}" is already made by layer "{first.name}"',
-                    (*path, "top", position),
-                    notes=(f'layer "{param.name}" ({param.type})',),
-                    also=(("layer", made[top]),),
-                    help="to work in place, name the same blob as bottom and top at the same "
-                    "position; otherwise choose another name",
+def resolve(graph: Graph, unfiltered: NetParameter, broken: Collection[int]) -> bool:
+    """Reports bottoms without a maker before them, tops with two, names of two layers.
+
+    `unfiltered` is the net with the layers of all phases. Layers with an index in `broken` are
+    not blamed, nor is a bottom that one of them may have been meant to make. Returns False if
+    the joints are wrong.
+    """
+    return _Resolver(graph, unfiltered, broken).run()
+
+
+class _Resolver:
+    def __init__(self, graph: Graph, unfiltered: NetParameter, broken: Collection[int]) -> None:
+        self.graph, self.unfiltered, self.broken = graph, unfiltered, broken
+        self.layers = graph.net.layer
+        self.made: dict[str, int] = {}  # blob → the layer that made it last
+        self.unknown: set[str] = set()  # reported once
+        self.later: dict[str, int] = {}  # blob → the first layer that makes it, wherever it is
+        for index, param in enumerate(self.layers):
+            for top in param.top:
+                self.later.setdefault(top, index)
+
+    def run(self) -> bool:
+        names: dict[str, int] = {}
+        sound = True
+        for index, param in enumerate(self.layers):
+            if param.name and param.name in names:
+                self._report_name(index, names[param.name])
+            names.setdefault(param.name, index)
+            for position, bottom in enumerate(param.bottom):
+                if bottom not in self.made:
+                    sound = False
+                    self._report_unknown(index, position)
+                    self.made[bottom] = index
+                    self.unknown.add(bottom)
+            for position, top in enumerate(param.top):
+                if position < len(param.bottom) and param.bottom[position] == top:
+                    continue
+                if top in self.made:
+                    sound = False
+                    self._report_twice(index, position)
+                self.made[top] = index
+        return sound
+
+    def _report_name(self, index: int, first: int) -> None:
+        if self.broken and {index, first} & set(self.broken):
+            return
+        self.graph.report(
+            "W101",
+            f'a second layer is named "{self.layers[index].name}"',
+            ("layer", index, "name"),
+            also=(("layer", first, "name"),),
+            help="trained weights are found by layer name: give each layer a name of its own",
+        )
+
+    def _report_twice(self, index: int, position: int) -> None:
+        param = self.layers[index]
+        top, maker = param.top[position], self.made[param.top[position]]
+        if index in self.broken or maker in self.broken or top in self.unknown:
+            return
+        made_by = f'layer "{self.layers[maker].name}"' if maker != index else "this layer"
+        self.graph.report(
+            "E103",
+            f'top "{top}" is already made by {made_by}',
+            ("layer", index, "top", position),
+            notes=(_title(param),),
+            also=(("layer", maker, "top", list(self.layers[maker].top).index(top)),),
+            help="to work in place, name the same blob as bottom and top at the same "
+            "position; otherwise choose another name",
+        )
+
+    def _report_unknown(self, index: int, position: int) -> None:
+        param = self.layers[index]
+        bottom = param.bottom[position]
+        if index in self.broken or self._may_be_of_broken(bottom):
+            return
+        self.graph.report(
+            "E102",
+            f'unknown bottom blob "{bottom}"',
+            ("layer", index, "bottom", position),
+            notes=(_title(param),),
+            help=self._help(index, bottom),
+        )
+
+    def _help(self, index: int, bottom: str) -> str:
+        maker = self.later.get(bottom, -1)
+        if maker > index:
+            name = self.layers[maker].name
+            return f'it is produced later by layer "{name}": move that layer before this one'
+        if maker == index:
+            return "a layer cannot read what it makes itself"
+        for left_out in self.unfiltered.layer:
+            if bottom in left_out.top:
+                phase = Phase.Name(self.graph.state.phase)
+                return (
+                    f'layer "{left_out.name}" makes it, but its include and exclude rules '
+                    f"leave that layer out in phase {phase}"
                 )
-            made[top] = index
+        near = nearest(bottom, self.made)
+        return f'did you mean "{near}"?' if near else "no layer before this one makes it"
+
+    def _may_be_of_broken(self, blob: str) -> bool:
+        """Says whether the text of a layer that could not be read whole names this blob."""
+        lines = self.graph.source.text.split("\n") if self.broken else []
+        for index in self.broken:
+            start = self.graph.source.span(("layer", index)).line - 1
+            following = index + 1 < len(self.layers)
+            end = self.graph.source.span(("layer", index + 1)).line if following else len(lines)
+            text = "\n".join(lines[start : max(end, start + 1)])
+            if f'"{blob}"' in text or f"'{blob}'" in text:
+                return True
+        return False
 
 
-def _report_unknown(
-    graph: Graph, index: int, position: int, made: dict[str, int], later: dict[str, int]
-) -> None:
-    param = graph.net.layer[index]
-    bottom = param.bottom[position]
-    if later.get(bottom, -1) > index:
-        maker = graph.net.layer[later[bottom]]
-        help = f'it is produced later by layer "{maker.name}": move that layer before this one'
-    elif later.get(bottom) == index:
-        help = "a layer cannot read what it makes itself"
-    else:
-        near = nearest(bottom, made)
-        help = f'did you mean "{near}"?' if near else "no layer before this one makes it"
-    graph.report(
-        "E102",
-        f'unknown bottom blob "{bottom}"',
-        ("layer", index, "bottom", position),
-        notes=(f'layer "{param.name}" ({param.type})',),
-        help=help,
-    )
-    made.setdefault(bottom, index)  # say it once
+def _title(param: LayerParameter) -> str:
+    return f'layer "{param.name}" ({param.type})'
