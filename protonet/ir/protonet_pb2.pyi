@@ -439,16 +439,52 @@ class SolverParameter(_message.Message):
     def __init__(self, net: _Optional[str] = ..., net_param: _Optional[_Union[NetParameter, _Mapping]] = ..., train_net: _Optional[str] = ..., test_net: _Optional[_Iterable[str]] = ..., train_net_param: _Optional[_Union[NetParameter, _Mapping]] = ..., test_net_param: _Optional[_Iterable[_Union[NetParameter, _Mapping]]] = ..., train_state: _Optional[_Union[NetState, _Mapping]] = ..., test_state: _Optional[_Iterable[_Union[NetState, _Mapping]]] = ..., weights: _Optional[_Iterable[str]] = ..., test_iter: _Optional[_Iterable[int]] = ..., test_interval: _Optional[int] = ..., test_compute_loss: _Optional[bool] = ..., test_initialization: _Optional[bool] = ..., max_iter: _Optional[int] = ..., iter_size: _Optional[int] = ..., display: _Optional[int] = ..., average_loss: _Optional[int] = ..., random_seed: _Optional[int] = ..., debug_info: _Optional[bool] = ..., base_lr: _Optional[float] = ..., lr_policy: _Optional[str] = ..., gamma: _Optional[float] = ..., power: _Optional[float] = ..., stepsize: _Optional[int] = ..., stepvalue: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., momentum: _Optional[float] = ..., momentum2: _Optional[float] = ..., rms_decay: _Optional[float] = ..., delta: _Optional[float] = ..., weight_decay: _Optional[float] = ..., regularization_type: _Optional[str] = ..., clip_gradients: _Optional[float] = ..., solver_type: _Optional[_Union[SolverParameter.SolverType, str]] = ..., snapshot: _Optional[int] = ..., snapshot_prefix: _Optional[str] = ..., snapshot_diff: _Optional[bool] = ..., snapshot_format: _Optional[_Union[SolverParameter.SnapshotFormat, str]] = ..., snapshot_after_train: _Optional[bool] = ..., solver_mode: _Optional[_Union[SolverParameter.SolverMode, str]] = ..., device_id: _Optional[int] = ..., layer_wise_reduce: _Optional[bool] = ...) -> None: ...
 
 class SolverState(_message.Message):
-    __slots__ = ("iter", "learned_net", "history", "current_step")
+    __slots__ = ("iter", "learned_net", "history", "current_step", "net_run_state", "recent_loss", "learned_net_crc32", "learned_net_bytes", "crc32")
     ITER_FIELD_NUMBER: _ClassVar[int]
     LEARNED_NET_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     CURRENT_STEP_FIELD_NUMBER: _ClassVar[int]
+    NET_RUN_STATE_FIELD_NUMBER: _ClassVar[int]
+    RECENT_LOSS_FIELD_NUMBER: _ClassVar[int]
+    LEARNED_NET_CRC32_FIELD_NUMBER: _ClassVar[int]
+    LEARNED_NET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CRC32_FIELD_NUMBER: _ClassVar[int]
     iter: int
     learned_net: str
     history: _containers.RepeatedCompositeFieldContainer[BlobProto]
     current_step: int
-    def __init__(self, iter: _Optional[int] = ..., learned_net: _Optional[str] = ..., history: _Optional[_Iterable[_Union[BlobProto, _Mapping]]] = ..., current_step: _Optional[int] = ...) -> None: ...
+    net_run_state: _containers.RepeatedCompositeFieldContainer[NetRunState]
+    recent_loss: _containers.RepeatedScalarFieldContainer[float]
+    learned_net_crc32: int
+    learned_net_bytes: int
+    crc32: int
+    def __init__(self, iter: _Optional[int] = ..., learned_net: _Optional[str] = ..., history: _Optional[_Iterable[_Union[BlobProto, _Mapping]]] = ..., current_step: _Optional[int] = ..., net_run_state: _Optional[_Iterable[_Union[NetRunState, _Mapping]]] = ..., recent_loss: _Optional[_Iterable[float]] = ..., learned_net_crc32: _Optional[int] = ..., learned_net_bytes: _Optional[int] = ..., crc32: _Optional[int] = ...) -> None: ...
+
+class NetRunState(_message.Message):
+    __slots__ = ("layer",)
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    layer: _containers.RepeatedCompositeFieldContainer[LayerRunState]
+    def __init__(self, layer: _Optional[_Iterable[_Union[LayerRunState, _Mapping]]] = ...) -> None: ...
+
+class LayerRunState(_message.Message):
+    __slots__ = ("name", "random", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    random: bytes
+    value: _containers.RepeatedCompositeFieldContainer[LayerRunValue]
+    def __init__(self, name: _Optional[str] = ..., random: _Optional[bytes] = ..., value: _Optional[_Iterable[_Union[LayerRunValue, _Mapping]]] = ...) -> None: ...
+
+class LayerRunValue(_message.Message):
+    __slots__ = ("name", "integer", "data")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INTEGER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    integer: int
+    data: bytes
+    def __init__(self, name: _Optional[str] = ..., integer: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class TransformationParameter(_message.Message):
     __slots__ = ("scale", "mirror", "crop_size", "mean_file", "mean_value", "force_color", "force_gray", "crop_h", "crop_w", "old_resize_param", "noise_param", "emit_constraint")

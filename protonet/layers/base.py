@@ -14,7 +14,7 @@ replayed without them. A layer whose Python must run on every pass is `dynamic`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -185,6 +185,17 @@ class Layer:
         """Sets bottom[i].diff where propagate_down[i]; adds to blobs[i].diff where
         param_propagate_down[i]."""
         raise NotImplementedError
+
+    # ---- resuming
+
+    def state(self) -> dict[str, int | bytes]:
+        """Returns what the next pass depends on besides its bottoms, its parameters and `random`
+        (a position in the data, a counter, what is carried over), for an exact resume."""
+        return {}
+
+    def restore(self, state: Mapping[str, int | bytes]) -> None:
+        """Takes back what `state` returned; `random` is restored before. LayerError if this
+        layer cannot have returned it."""
 
     def close(self) -> None:
         """Lets go of files and threads."""
