@@ -5,3 +5,6 @@
 #include "elementwise.c"
 #include "update.c"
 #include "affine.c"
+#include "rows.c"
+#include "data.c"
+#include "recurrent.c"

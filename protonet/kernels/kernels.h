@@ -130,3 +130,60 @@ typedef struct {
     const void *normalized; const void *x; const void *mean; const void *inverse_std;
     const void *dy; void *dx; int64_t outer; int64_t channels; int64_t inner;
 } batch_norm_backward_args;
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+/* y[i] = x[index[i]] for `count` rows of `size` elements; index holds whole numbers as reals. */
+typedef struct {
+    const void *x; const void *index; void *y; int64_t count; int64_t size;
+} gather_rows_args;
+/* x[index[i]] += y[i]. */
+typedef struct {
+    const void *y; const void *index; void *x; int64_t count; int64_t size;
+} scatter_rows_args;
+/* *bad (int64_t) = the first i with index[i] outside 0 ... limit - 1 (NaN too), else -1. */
+typedef struct { const void *index; int64_t count; int64_t limit; void *bad; } check_index_args;
+
+/* ---- data ------------------------------------------------------------------------------- */
+
+/* What a Datum record says: sizes, label, where its bytes lie (an address) and how many they
+ * are, how many floats it has; `broken` if it is no whole protobuf message. */
+typedef struct {
+    int64_t channels; int64_t height; int64_t width; int64_t label;
+    int64_t pixels; int64_t size; int64_t floats; int64_t encoded; int64_t broken;
+} datum;
+/* found[i] (datum) = what the record at address records[2i] of records[2i+1] bytes says. */
+typedef struct { const void *records; void *found; int64_t n; } read_datums_args;
+
+/* An image in memory: the address of element (0, 0, 0), uint8 or float, the steps in elements from
+ * one channel, row and column to the next; where its crop begins and whether it is mirrored. */
+typedef struct {
+    int64_t pixels; int64_t is_float; int64_t channel_step; int64_t row_step; int64_t column_step;
+    int64_t top; int64_t left; int64_t mirror;
+} picture;
+/* y[i, c, h, w] = (picture i at (c, top + h, left + w) - mean there) * scale, mirrored in w. The
+ * mean's steps are 0 along axes that it does not have. One pass; writes n·channels·height·width. */
+typedef struct {
+    const void *pictures; const void *mean; void *y;
+    int64_t n; int64_t channels; int64_t height; int64_t width;
+    int64_t mean_channel_step; int64_t mean_row_step; int64_t mean_column_step; double scale;
+} transform_pictures_args;
+
+/* ---- recurrent steps --------------------------------------------------------------------- */
+
+/* c = f c_before + i g, h = o tanh(c), for rows × size; gates (rows × 4 size) holds i, f, o, g
+ * before activation, active takes them after (gates == active is allowed): f times cont[row]. */
+typedef struct {
+    const void *c_before; const void *gates; const void *cont; void *active; void *c; void *h;
+    int64_t rows; int64_t size;
+} lstm_unit_args;
+/* dgates (before activation) and dc_before from dc (NULL: zeros) and dh. */
+typedef struct {
+    const void *c_before; const void *active; const void *c; const void *dc; const void *dh;
+    void *dc_before; void *dgates; int64_t rows; int64_t size;
+} lstm_unit_backward_args;
+/* y = tanh(x), and dx = (dy + more) (1 - y y). */
+typedef struct { const void *x; void *y; int64_t n; } rnn_unit_args;
+typedef struct {
+    const void *y; const void *dy; const void *more; void *dx; int64_t n;
+} rnn_unit_backward_args;

@@ -1,4 +1,4 @@
-"""Convolution over any number of spatial axes."""
+"""Convolution over any number of spatial axes, its transpose, and im2col by itself."""
 
 from __future__ import annotations
 
@@ -138,3 +138,98 @@ class Convolution(Layer):
                 kernels.convolution_backward_data(
                     shape={"weight": self.blobs[0].data, **self.shape}, dy=y.diff, dx=x.diff
                 )
+
+
+@register("Deconvolution")
+class Deconvolution(Convolution):
+    """The transpose of Convolution: each input value lays a filter, times itself, into y.
+
+    Shapes:     N×C×H×W → N×O×H'×W', H' = S(H − 1) + D(F−1) + 1 − 2P; W is C×O/g×F×F (its
+                first two axes are swapped against Convolution's), b is O.
+    Parameters: those of Convolution; C and O must be multiples of group.
+    Formula:    y[n, o, S·i − P + D·f] += W[c,o,f] · x[n,c,i], then + b[o]
+    Gradient:   dx is Convolution of dy with W.
+    """
+
+    def infer(self, bottom: list[Shape]) -> list[Shape]:
+        axis, geometry = self._geometry(bottom[0])
+        self._judge(bottom, axis)
+        out = geometry.deconvolved(bottom[0][axis + 1 :], FIELD)
+        return [(*bottom[0][:axis], self.outputs, *out)] * len(bottom)
+
+    def weight_shape(self, channels: int, geometry: Geometry) -> Shape:
+        return (channels, self.outputs // self.group, *geometry.kernel)
+
+    def macs(self, bottom: list[Shape], top: list[Shape]) -> int:
+        _, geometry = self._geometry(bottom[0])
+        filter_size = self.outputs // self.group * math.prod(geometry.kernel)
+        return sum(math.prod(shape) for shape in bottom) * filter_size
+
+    def window(self, rank: int) -> None:
+        """An output sees one input position of the layer below, give or take the filter."""
+        return
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        axis, geometry = self._geometry(bottom[0].shape)
+        # The convolution whose transpose this is goes from top to bottom.
+        self.shape = convolution_shape(geometry, self.group, top[0].shape, bottom[0].shape, axis)
+        self.bias_size = {
+            "outer": math.prod(top[0].shape[:axis]),
+            "channels": self.outputs,
+            "inner": math.prod(top[0].shape[axis + 1 :]),
+        }
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for x, y in zip(bottom, top, strict=True):
+            kernels.convolution_backward_data(
+                shape={"weight": self.blobs[0].data, **self.shape}, dy=x.data, dx=y.data
+            )
+            if self.settings.bias_term:
+                kernels.scale(x=y.data, bias=self.blobs[1].data, y=y.data, **self.bias_size)
+
+    def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
+        for x, y, wanted in zip(bottom, top, self.propagate_down, strict=True):
+            if self.settings.bias_term and self.param_propagate_down[1]:
+                kernels.scale_gradient(
+                    dy=y.diff, dbias=self.blobs[1].diff, keep=1, **self.bias_size
+                )
+            if self.param_propagate_down[0]:
+                kernels.convolution_backward_weight(
+                    shape={"x": y.diff, **self.shape}, dy=x.data, dweight=self.blobs[0].diff
+                )
+            if wanted:
+                kernels.convolution(
+                    x=y.diff, weight=self.blobs[0].data, y=x.diff, **self.shape
+                )
+
+
+@register("Im2col")
+class Im2col(Layer):
+    """Lays each patch that a filter would see into a column.
+
+    Shapes:     N×C×H×W → N×(C·F·F)×H'×W', H' = floor((H + 2P − D(F−1) − 1)/S) + 1.
+    Parameters: kernel_size, stride, pad, dilation, axis of convolution_param.
+    Formula:    y[n, (c, f), i] = x[n, c, S·i − P + D·f], 0 in the padding
+    """
+
+    def _geometry(self, shape: Shape) -> tuple[int, Geometry]:
+        settings = self.param.convolution_param
+        axis = canonical_axis(settings.axis, len(shape), (FIELD, "axis"))
+        return axis, Geometry.read(settings, len(shape) - axis - 1, FIELD)
+
+    def infer(self, bottom: list[Shape]) -> list[Shape]:
+        axis, geometry = self._geometry(bottom[0])
+        out = geometry.convolved(bottom[0][axis + 1 :], FIELD)
+        rows = bottom[0][axis] * math.prod(geometry.kernel)
+        return [(*bottom[0][:axis], rows, *out)]
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        axis, geometry = self._geometry(bottom[0].shape)
+        self.shape = convolution_shape(geometry, 1, bottom[0].shape, top[0].shape, axis)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        kernels.im2col(shape={"x": bottom[0].data, **self.shape}, columns=top[0].data)
+
+    def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
+        if self.propagate_down[0]:
+            kernels.col2im(shape=self.shape, columns=top[0].diff, x=bottom[0].diff)

@@ -1,0 +1,70 @@
+/* The elementwise parts of recurrent steps; the products around them are matmul's. */
+
+static inline real FN(tanh_of)(real x) { return REAL_IS_FLOAT ? (real)tanhf((float)x) : (real)tanh((double)x); }
+static inline real FN(sigmoid_of)(real x) { return (real)0.5 * FN(tanh_of)((real)0.5 * x) + (real)0.5; }
+
+/* gates (rows × 4 size: i, f, o, g) are replaced by their activations. */
+KERNEL(lstm_unit) {
+    ARGS(lstm_unit);
+    const real *c_before = a->c_before, *cont = a->cont;
+    const real *gates = a->gates;
+    real *active = a->active, *c = a->c, *h = a->h;
+    const int64_t size = a->size;
+    PARALLEL_FOR(a->rows * size * 16)
+    for (int64_t row = 0; row < a->rows; row++)
+        for (int64_t j = 0; j < size; j++) {
+            const int64_t at = row * 4 * size + j;
+            const real in = FN(sigmoid_of)(gates[at]);
+            const real forget = cont[row] == 0 ? 0 : cont[row] * FN(sigmoid_of)(gates[at + size]);
+            const real out = FN(sigmoid_of)(gates[at + 2 * size]);
+            const real next = FN(tanh_of)(gates[at + 3 * size]);
+            active[at] = in;
+            active[at + size] = forget;
+            active[at + 2 * size] = out;
+            active[at + 3 * size] = next;
+            const real value = forget * c_before[row * size + j] + in * next;
+            c[row * size + j] = value;
+            h[row * size + j] = out * FN(tanh_of)(value);
+        }
+}
+
+KERNEL(lstm_unit_backward) {
+    ARGS(lstm_unit_backward);
+    const real *c_before = a->c_before, *active = a->active, *c = a->c;
+    const real *dc = a->dc, *dh = a->dh;
+    real *dc_before = a->dc_before, *dgates = a->dgates;
+    const int64_t size = a->size;
+    PARALLEL_FOR(a->rows * size * 16)
+    for (int64_t row = 0; row < a->rows; row++)
+        for (int64_t j = 0; j < size; j++) {
+            const int64_t at = row * 4 * size + j, i = row * size + j;
+            const real in = active[at], forget = active[at + size];
+            const real out = active[at + 2 * size], next = active[at + 3 * size];
+            const real squashed = FN(tanh_of)(c[i]);
+            const real down = (dc ? dc[i] : 0) + dh[i] * out * (1 - squashed * squashed);
+            const real before = c_before[i];
+            dgates[at] = down * next * in * (1 - in);
+            dgates[at + size] = down * before * forget * (1 - forget);
+            dgates[at + 2 * size] = dh[i] * squashed * out * (1 - out);
+            dgates[at + 3 * size] = down * in * (1 - next * next);
+            dc_before[i] = down * forget;
+        }
+}
+
+/* y = tanh(x); x == y is allowed. */
+KERNEL(rnn_unit) {
+    ARGS(rnn_unit);
+    const real *x = a->x;
+    real *y = a->y;
+    PARALLEL_FOR(a->n * 8)
+    for (int64_t i = 0; i < a->n; i++) y[i] = FN(tanh_of)(x[i]);
+}
+
+/* dx = (dy + more) (1 - y²); more may be NULL. */
+KERNEL(rnn_unit_backward) {
+    ARGS(rnn_unit_backward);
+    const real *y = a->y, *dy = a->dy, *more = a->more;
+    real *dx = a->dx;
+    PARALLEL_FOR(a->n)
+    for (int64_t i = 0; i < a->n; i++) dx[i] = (dy[i] + (more ? more[i] : 0)) * (1 - y[i] * y[i]);
+}
