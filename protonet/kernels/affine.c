@@ -145,3 +145,40 @@ KERNEL(batch_norm_backward) {
         }
     }
 }
+
+/* Each row by itself: y = x - mean, then / (std + eps) unless std is NULL. */
+KERNEL(mvn) {
+    ARGS(mvn);
+    const real *x = a->x;
+    real *y = a->y, *std = a->std;
+    PARALLEL_FOR(a->rows * a->size)
+    for (int64_t row = 0; row < a->rows; row++) {
+        double sum, squares;
+        const real *from = x + row * a->size;
+        real *to = y + row * a->size;
+        FN(channel_sums)(from, NULL, 0, 1, 1, a->size, 0, &sum, &squares);
+        const real mean = (real)(sum / (double)a->size);
+        for (int64_t i = 0; i < a->size; i++) to[i] = from[i] - mean;
+        if (!std) continue;
+        FN(channel_sums)(to, to, 0, 1, 1, a->size, 0, &sum, &squares);
+        std[row] = (real)(sqrt(squares / (double)a->size) + a->eps);
+        for (int64_t i = 0; i < a->size; i++) to[i] /= std[row];
+    }
+}
+
+/* dx = (dy - mean(dy) - y mean(dy y)) / (std + eps), or dy - mean(dy) where std is NULL. */
+KERNEL(mvn_backward) {
+    ARGS(mvn_backward);
+    const real *y = a->y, *dy = a->dy, *std = a->std;
+    real *dx = a->dx;
+    PARALLEL_FOR(a->rows * a->size)
+    for (int64_t row = 0; row < a->rows; row++) {
+        double sum, product;
+        const int64_t start = row * a->size;
+        FN(channel_sums)(dy + start, std ? y + start : NULL, 0, 1, 1, a->size, 0, &sum, &product);
+        const real mean = (real)(sum / (double)a->size);
+        const real along = std ? (real)(product / (double)a->size) : 0, s = std ? 1 / std[row] : 1;
+        for (int64_t i = start; i < start + a->size; i++)
+            dx[i] = (dy[i] - mean - (std ? y[i] * along : 0)) * s;
+    }
+}

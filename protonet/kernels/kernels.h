@@ -130,6 +130,14 @@ typedef struct {
     const void *normalized; const void *x; const void *mean; const void *inverse_std;
     const void *dy; void *dx; int64_t outer; int64_t channels; int64_t inner;
 } batch_norm_backward_args;
+/* Rows of `size`: y = x - mean(x), over std(x) + eps; that divisor is kept in std (rows) for the
+ * backward pass. With std NULL the variance is left as it is. x == y is allowed. */
+typedef struct {
+    const void *x; void *y; void *std; int64_t rows; int64_t size; double eps;
+} mvn_args;
+typedef struct {
+    const void *y; const void *std; const void *dy; void *dx; int64_t rows; int64_t size;
+} mvn_backward_args;
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-"""BatchNorm: normalisation by the statistics of the batch, or by those gathered in training."""
+"""BatchNorm, by the statistics of the batch or those gathered in training; MVN, image by image."""
 
 from __future__ import annotations
 
@@ -97,3 +97,38 @@ class BatchNorm(Layer):
                 normalized=self.normalized, x=bottom[0].data, mean=self.mean,
                 inverse_std=self.inverse_std, dy=top[0].diff, dx=bottom[0].diff, **self.size,
             )  # fmt: skip
+
+
+@register("MVN")
+class MVN(Layer):
+    """y = (x − μ) / (σ + eps) for each channel of each image by itself.
+
+    Shapes:     N×C×H×W → the same (up to 4 axes; missing ones count as 1).
+    Parameters: normalize_variance (true; false: only − μ), across_channels (false; true: μ and σ
+                over C×H×W), eps (1e-9, added to the standard deviation).
+    Gradient:   dx = (dy − mean(dy) − y·mean(dy·y)) / (σ + eps).
+    """
+
+    in_place = True
+
+    def infer(self, bottom: list[Shape]) -> list[Shape]:
+        if len(bottom[0]) > 4:
+            raise LayerError(f"at most 4 axes are possible, not {len(bottom[0])}", bottom=0)
+        return [bottom[0]]
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        settings = self.param.mvn_param
+        axes = 1 if settings.across_channels else 2
+        rows = math.prod(bottom[0].shape[:axes])
+        self.size = {"rows": rows, "size": math.prod(bottom[0].shape[axes:])}
+        self.std = np.zeros(rows, bottom[0].dtype) if settings.normalize_variance else None
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        eps = self.param.mvn_param.eps
+        kernels.mvn(x=bottom[0].data, y=top[0].data, std=self.std, eps=eps, **self.size)
+
+    def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
+        if self.propagate_down[0]:
+            kernels.mvn_backward(
+                y=top[0].data, std=self.std, dy=top[0].diff, dx=bottom[0].diff, **self.size
+            )
