@@ -1,0 +1,130 @@
+"""Reading whole files and replacing them safely.
+
+Codes: E310 the file cannot be read, E311 it is another kind of file, E314 it cannot be written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from protonet.prototxt.diagnostics import Diagnostic, Error, Span, nearest
+from protonet.prototxt.encoding import decoded
+
+from .foreign import recognise
+
+__all__ = ["FilePath", "atomic_path", "atomic_write", "map_file", "place", "read_text"]
+
+FilePath = str | os.PathLike[str]
+
+_NAMES_TO_COMPARE = 1000
+
+
+def place(file: str) -> Span:
+    """Give the span that stands for a file as a whole."""
+    return Span(file, 1, 1, 1, 1)
+
+
+def read_text(path: FilePath) -> str:
+    """Read a text file; an Error says so if it is missing, empty of text or of another kind."""
+    file = os.fspath(path)
+    data = bytes(map_file(path))
+    kind = recognise(data)
+    if kind is not None and kind.content != "text":
+        raise Error(
+            Diagnostic(
+                "E311", f"this is {kind.what}, not a prototxt", (place(file),), help=kind.fix
+            )
+        )
+    return decoded(data)
+
+
+def map_file(path: FilePath) -> memoryview:
+    """Give the bytes of a file without reading them: a read-only view that keeps it mapped.
+
+    What is not a regular file (a pipe) is read. Raises Error E310.
+    """
+    try:
+        with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return memoryview(stream.read())
+            if status.st_size == 0:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        file = os.fspath(path)
+        message = f"cannot read this file: {_reason(error)}"
+        raise Error(Diagnostic("E310", message, (place(file),), help=_similar(file))) from error
+
+
+@contextlib.contextmanager
+def atomic_write(path: FilePath) -> Iterator[BinaryIO]:
+    """Write a file so that a crash leaves the old one or the new one, never a part.
+
+    The bytes go to a temporary name in the same folder, are synced, and take the place of
+    `path` when the block ends; when it raises, the old file stays. Raises Error E314.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def atomic_path(path: FilePath) -> Iterator[str]:
+    """Give a temporary name in the folder of `path`; the file made there replaces `path`.
+
+    As `atomic_write`, for libraries that want to open the file themselves.
+    """
+    target = os.path.realpath(path)  # a link stays a link
+    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
+        yield target  # a device or pipe cannot be replaced
+        return
+    temporary = f"{target}.{secrets.token_hex(4)}.tmp"
+    try:
+        if os.path.isdir(target):
+            raise IsADirectoryError(None, "it is a folder")
+        # Made here, not by the caller, so that it has the permissions the user's umask gives.
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        yield temporary
+        _sync(temporary)
+        if os.path.exists(target):
+            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+        os.replace(temporary, target)
+        _sync(os.path.dirname(target))
+    except OSError as error:
+        message = f"cannot write this file: {_reason(error)}"
+        raise Error(Diagnostic("E314", message, (place(os.fspath(path)),))) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _similar(file: str) -> str:
+    """Give the help line for a file that is not there: the most similar name beside it."""
+    folder, name = os.path.split(file)
+    if os.path.exists(file):
+        return ""
+    try:
+        with os.scandir(folder or ".") as entries:
+            found = nearest(name, [entry.name for entry in islice(entries, _NAMES_TO_COMPARE)])
+    except OSError:
+        return ""
+    return f"did you mean {os.path.join(folder, found)}?" if found else ""
