@@ -28,7 +28,7 @@ static void FN(multiply)(int shared, const real *a, int64_t a_row, int64_t a_col
                          int64_t b_row, int64_t b_column, real *c, int64_t m, int64_t n, int64_t k,
                          real beta, const real *row_bias) {
     FN(strided) right = {b, b_row, b_column};
-    FN(product) p = {a, a_row, a_column, &right, FN(pack_strided), c, m, n, k, n, beta, row_bias,
+    FN(product) p = {a, a_row, a_column, NULL, &right, FN(pack_strided), c, m, n, k, n, beta, row_bias,
                      NULL};
     if (shared)
         FN(product_shared)(&p);
@@ -36,8 +36,9 @@ static void FN(multiply)(int shared, const real *a, int64_t a_row, int64_t a_col
         FN(product_alone)(&p);
 }
 
-static void FN(convolve_image)(const convolution_args *s, const FN(extent) *e, int64_t image,
-                               int shared) {
+/* The readable way: columns written out, then one product per group. */
+static void FN(convolve_by_columns)(const convolution_args *s, const FN(extent) *e, int64_t image,
+                                    int shared) {
     real *columns = e->pointwise ? NULL
                                  : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
     for (int64_t g = 0; g < s->group; g++) {
@@ -51,15 +52,52 @@ static void FN(convolve_image)(const convolution_args *s, const FN(extent) *e, i
     }
 }
 
+/* The same product with its columns packed straight from the image; weights are packed already. */
+static void FN(convolve_image)(const convolution_args *s, const FN(extent) *e, const real *packed,
+                               int64_t image, int shared) {
+    for (int64_t g = 0; g < s->group; g++) {
+        const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
+        FN(image) columns = {s, x};
+        FN(strided) pixels = {x, e->out, 1};
+        FN(product) p = {NULL, 0, 0, packed + g * FN(padded_rows)(e->out_group) * e->depth,
+                         e->pointwise ? (const void *)&pixels : (const void *)&columns,
+                         e->pointwise ? FN(pack_strided) : FN(pack_image),
+                         (real *)s->y + (image * s->outputs + g * e->out_group) * e->out,
+                         e->out_group, e->out, e->depth, e->out, 0,
+                         s->bias ? (const real *)s->bias + g * e->out_group : NULL, NULL};
+        if (shared)
+            FN(product_shared)(&p);
+        else
+            FN(product_alone)(&p);
+    }
+}
+
+static void FN(convolve)(const convolution_args *s, const FN(extent) *e, const real *packed,
+                         int64_t image, int shared) {
+    if (s->by_columns)
+        FN(convolve_by_columns)(s, e, image, shared);
+    else
+        FN(convolve_image)(s, e, packed, image, shared);
+}
+
 KERNEL(convolution) {
     ARGS(convolution);
     FN(extent) e = FN(extent_of)(a);
+    const int64_t rows = FN(padded_rows)(e.out_group);
+    real *packed = NULL;
+    if (!a->by_columns) {
+        packed = workspace(WORKSPACE_PARTIAL, sizeof(real) * a->group * rows * e.depth);
+        PARALLEL_FOR(a->outputs * e.depth / 4)
+        for (int64_t g = 0; g < a->group; g++)
+            FN(pack_all_a)((const real *)a->weight + g * e.out_group * e.depth, e.depth, 1,
+                           e.out_group, e.depth, packed + g * rows * e.depth);
+    }
     if (a->n == 1) {
-        FN(convolve_image)(a, &e, 0, 1);
+        FN(convolve)(a, &e, packed, 0, 1);
         return;
     }
     PARALLEL_FOR(a->n * a->outputs * e.out * e.depth / 16)
-    for (int64_t image = 0; image < a->n; image++) FN(convolve_image)(a, &e, image, 0);
+    for (int64_t image = 0; image < a->n; image++) FN(convolve)(a, &e, packed, image, 0);
 }
 
 static void FN(convolve_back_image)(const convolution_backward_data_args *a, const FN(extent) *e,

@@ -19,6 +19,7 @@ typedef void FN(packer)(const void *source, real *packed, int64_t k, int64_t dep
 typedef struct {
     const real *a;
     int64_t a_row, a_column;
+    const real *packed_a; /* all of A by pack_all_a, or NULL: packed block by block */
     const void *b;
     FN(packer) *pack_b;
     real *c;
@@ -93,6 +94,16 @@ static void FN(pack_a)(const real *a, int64_t a_row, int64_t a_column, int64_t r
     }
 }
 
+static inline int64_t FN(padded_rows)(int64_t m) { return (m + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
+
+/* All of A (m × k) at once, for products that share it; padded_rows(m) * k elements. */
+static void FN(pack_all_a)(const real *a, int64_t a_row, int64_t a_column, int64_t m, int64_t k,
+                           real *packed) {
+    for (int64_t kc = 0; kc < k; kc += BLOCK_K)
+        FN(pack_a)(a + kc * a_column, a_row, a_column, m, MIN(BLOCK_K, k - kc),
+                   packed + kc * FN(padded_rows)(m));
+}
+
 typedef struct { const real *b; int64_t row, column; } FN(strided);
 
 static void FN(pack_strided)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
@@ -129,11 +140,15 @@ static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64
             p->pack_b(p->b, packed_b, kc, depth, jc, width);
             for (int64_t ic = i0; ic < i1; ic += BLOCK_M) {
                 int64_t rows = MIN(BLOCK_M, i1 - ic);
-                FN(pack_a)(p->a + ic * p->a_row + kc * p->a_column, p->a_row, p->a_column, rows,
-                           depth, packed_a);
+                const real *block = packed_a;
+                if (p->packed_a)
+                    block = p->packed_a + kc * FN(padded_rows)(p->m) + ic * depth;
+                else
+                    FN(pack_a)(p->a + ic * p->a_row + kc * p->a_column, p->a_row, p->a_column,
+                               rows, depth, packed_a);
                 for (int64_t j = 0; j < width; j += TILE_COLUMNS)
                     for (int64_t i = 0; i < rows; i += TILE_ROWS)
-                        FN(tile)(depth, packed_a + i * depth, packed_b + j * depth,
+                        FN(tile)(depth, block + i * depth, packed_b + j * depth,
                                  p->c + (ic + i) * p->c_row + jc + j, p->c_row, beta,
                                  last && p->row_bias ? p->row_bias + ic + i : NULL,
                                  last && p->column_bias ? p->column_bias + jc + j : NULL,
@@ -201,7 +216,7 @@ KERNEL(matmul) {
         return;
     }
     FN(strided) b = {right, a->b_row, a->b_column};
-    FN(product) p = {left, a->a_row, a->a_column, &b, FN(pack_strided), c, a->m, a->n, a->k,
+    FN(product) p = {left, a->a_row, a->a_column, NULL, &b, FN(pack_strided), c, a->m, a->n, a->k,
                      a->c_row, (real)a->beta, a->row_bias, a->column_bias};
     if (a->k == 0) { /* an empty sum: beta C and the biases remain */
         for (int64_t i = 0; i < a->m; i++)

@@ -102,6 +102,51 @@ static void FN(scatter)(const convolution_args *s, const real *columns, int64_t 
     }
 }
 
+/* Packs columns for the product straight from the image, without writing them out first: row k of
+ * B is tap k % taps of channel k / taps, column j the output position j. */
+typedef struct { const convolution_args *shape; const real *x; } FN(image);
+
+static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
+                           int64_t width) {
+    const FN(image) *image = source;
+    const convolution_args *s = image->shape;
+    const int64_t taps = FN(product_of)(s->kernel, s->axes);
+    const int64_t plane = FN(product_of)(s->size, s->axes);
+    for (int64_t d = 0; d < depth; d++) {
+        const FN(tap_walk) walk = FN(tap_walk_of)(s, (k + d) % taps);
+        const real *x = image->x + (k + d) / taps * plane;
+        int64_t row = j / walk.run, at = j % walk.run; /* where in the output's runs we are */
+        int64_t start = FN(run_start)(s, &walk, row);
+        for (int64_t done = 0; done < width;) {
+            const int64_t lane = done % TILE_COLUMNS;
+            const int64_t some = MIN(MIN(walk.run - at, TILE_COLUMNS - lane), width - done);
+            real *to = packed + (done - lane) * depth + d * TILE_COLUMNS + lane;
+            if (start < 0) {
+                for (int64_t i = 0; i < some; i++) to[i] = 0;
+            } else {
+                const real *from = x + start + walk.first + at * walk.step;
+                const int64_t first = MIN(MAX(walk.from - at, 0), some);
+                const int64_t end = MIN(MAX(walk.to - at, first), some);
+                for (int64_t i = 0; i < first; i++) to[i] = 0;
+                if (walk.step == 1)
+                    for (int64_t i = first; i < end; i++) to[i] = from[i];
+                else
+                    for (int64_t i = first; i < end; i++) to[i] = from[i * walk.step];
+                for (int64_t i = end; i < some; i++) to[i] = 0;
+            }
+            done += some;
+            at += some;
+            if (at == walk.run) {
+                at = 0;
+                row++;
+                if (done < width) start = FN(run_start)(s, &walk, row);
+            }
+        }
+        for (int64_t i = width % TILE_COLUMNS; i && i < TILE_COLUMNS; i++)
+            packed[width / TILE_COLUMNS * TILE_COLUMNS * depth + d * TILE_COLUMNS + i] = 0;
+    }
+}
+
 KERNEL(im2col) {
     ARGS(im2col);
     FN(gather)(&a->shape, a->shape.x, a->shape.n * a->shape.channels, a->columns, 1);

@@ -33,13 +33,13 @@ typedef struct {
 } matmul_args;
 
 /* A convolution's geometry over `axes` spatial axes: x is n, channels, size[...]; y is
- * n, outputs, out[...]; weights are outputs, channels / group, kernel[...].
- * `accumulate` adds to the weights' and bias' gradients instead of setting them. */
+ * n, outputs, out[...]; weights are outputs, channels / group, kernel[...]. */
 typedef struct {
     const void *x; const void *weight; const void *bias; void *y;
     int64_t n; int64_t channels; int64_t outputs; int64_t group; int64_t axes;
     int64_t size[8]; int64_t out[8]; int64_t kernel[8];
     int64_t stride[8]; int64_t pad[8]; int64_t dilation[8];
+    int64_t by_columns; /* 1: im2col into a buffer, then the product; the readable reference */
 } convolution_args;
 /* dx from dy; dx is set, not added to. */
 typedef struct { convolution_args shape; const void *dy; void *dx; } convolution_backward_data_args;
@@ -160,8 +160,9 @@ typedef struct {
     int64_t channels; int64_t height; int64_t width; int64_t label;
     int64_t pixels; int64_t size; int64_t floats; int64_t encoded; int64_t broken;
 } datum;
-/* found[i] (datum) = what the record at address records[2i] of records[2i+1] bytes says. */
-typedef struct { const void *records; void *found; int64_t n; } read_datums_args;
+/* found[i] (datum) = what the record of sizes[i] bytes at records[i] says. */
+typedef struct { const void *records; const void *sizes; void *found; int64_t n; }
+    read_datums_args;
 
 /* An image in memory: the address of element (0, 0, 0), uint8 or float, the steps in elements from
  * one channel, row and column to the next; where its crop begins and whether it is mirrored. */

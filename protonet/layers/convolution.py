@@ -8,6 +8,7 @@ from typing import Any
 
 from protonet import kernels
 from protonet.blob import Blob
+from protonet.ir.protonet_pb2 import ConvolutionParameter
 
 from .base import AtLeast, Layer, LayerError, Parameter, Shape, canonical_axis, shape_text
 from .registry import register
@@ -35,6 +36,11 @@ def convolution_shape(
     }
 
 
+def by_columns(settings: ConvolutionParameter) -> bool:
+    """Says whether the net asks for explicit im2col and matrix product (engine: CAFFE)."""
+    return settings.engine == ConvolutionParameter.CAFFE
+
+
 @register("Convolution")
 class Convolution(Layer):
     """Slides O filters of C/g×F×F over the input with stride S, padding P and dilation D.
@@ -43,7 +49,8 @@ class Convolution(Layer):
                 spatial axes after `axis`; W is O×C/g×F×F, b is O. Several bottoms of one shape
                 share the filters.
     Parameters: num_output (O), kernel_size (or kernel_h, kernel_w), stride, pad, dilation,
-                group (g), bias_term, weight_filler, bias_filler, axis.
+                group (g), bias_term, weight_filler, bias_filler, axis; engine: CAFFE asks for the
+                readable way (im2col into a buffer, then the product).
     Formula:    y[n,o,i] = b[o] + Σ over c, f of W[o,c,f] · x[n, c, S·i − P + D·f]
     """
 
@@ -121,8 +128,9 @@ class Convolution(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for x, y in zip(bottom, top, strict=True):
             kernels.convolution(
-                x=x.data, weight=self.blobs[0].data, bias=self._bias, y=y.data, **self.shape
-            )
+                x=x.data, weight=self.blobs[0].data, bias=self._bias, y=y.data,
+                by_columns=by_columns(self.settings), **self.shape,
+            )  # fmt: skip
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         learns_weight = self.param_propagate_down[0]
