@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ._native import ffi, lib
 
-__all__ = ["Tape", "call", "choose_isa", "choose_threads", "isa", "threads"]
+__all__ = ["Tape", "call", "choose_isa", "choose_threads", "isa", "pointers", "threads"]
 
 
 class Tape:
@@ -71,6 +71,7 @@ class _Recording(threading.local):
 
 
 _recording = _Recording()
+_BYTES = ffi.typeof("char[]")
 
 
 def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any], bool]:
@@ -123,6 +124,12 @@ def __getattr__(name: str) -> Callable[..., None]:
     kernel.__name__ = name
     globals()[name] = kernel
     return kernel
+
+
+def pointers(buffers: Iterable[Any]) -> Any:
+    """Returns a kernel argument: the addresses of the buffers (bytes, memoryviews), which must
+    outlive it."""
+    return ffi.new("void *[]", [ffi.from_buffer(_BYTES, buffer) for buffer in buffers])
 
 
 def isa() -> str:
