@@ -77,6 +77,9 @@ class Net:
         ]
         self.blobs: dict[str, Blob] = dict(zip(self.graph.blob_names, self._blobs, strict=True))
         self.layer_names: list[str] = [layer.name for layer in self.layers]
+        self._judging = [
+            index for index, layer in enumerate(self.layers) if type(layer).judge != Layer.judge
+        ]
         self._make_parameters()
         self._plan_gradients()
         for index, layer in enumerate(self.layers):
@@ -214,6 +217,7 @@ class Net:
             if self._known[index] != [blob.shape for blob in self._tops[index]]:
                 self._reshape_from(index)
         self._forward_pass.run(self, first, last, 1)
+        self._judge(first, last)
         total = 0.0
         for blob, weight in self._losses:
             total += weight * float(blob.data.sum() if blob.shape else blob.data)
@@ -238,6 +242,16 @@ class Net:
         """Sets all parameters' gradients to zero."""
         for blob in self.learnable_params:
             blob.diff.fill(0)
+
+    def _judge(self, first: int, last: int) -> None:
+        """Lets the layers among first … last tell what values their kernels refused."""
+        for index in self._judging:
+            if first <= index <= last:
+                try:
+                    self.layers[index].judge(self._bottoms[index])
+                except LayerError as error:
+                    node = self.graph.nodes[index]
+                    raise Error(layer_diagnostic(self.graph, node, error)) from None
 
     def _step_forward(self, index: int) -> None:
         """Runs one layer from Python; a dynamic layer may change its tops' shapes."""

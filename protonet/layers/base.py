@@ -186,6 +186,13 @@ class Layer:
         param_propagate_down[i]."""
         raise NotImplementedError
 
+    def judge(self, bottom: list[Blob]) -> None:
+        """Raises LayerError if the forward pass that just ended met values that cannot be.
+
+        Kernels note such a value (a label of no class) in a buffer and step over it; this looks
+        there once a pass, so the layer need not be dynamic.
+        """
+
     # ---- resuming
 
     def state(self) -> dict[str, int | bytes]:
