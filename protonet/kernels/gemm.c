@@ -12,7 +12,8 @@ typedef real FN(vec) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(re
 #define BLOCK_N (TILE_COLUMNS * 64)
 
 /* How a block of B (rows k..k+depth, columns j..j+width) is copied into panels of
- * TILE_COLUMNS columns, each row of a panel contiguous, the last panel padded with zeros. */
+ * TILE_COLUMNS columns, each row of a panel contiguous, the last panel padded with zeros. A
+ * packer may write up to TILE_COLUMNS elements past the end. */
 typedef void FN(packer)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
                         int64_t width);
 
@@ -130,7 +131,7 @@ static void FN(pack_strided)(const void *source, real *packed, int64_t k, int64_
 /* One thread's product over rows i0..i1 and columns j0..j1 of C. */
 static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
     real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * BLOCK_M * BLOCK_K);
-    real *packed_b = workspace(WORKSPACE_PACK_B, sizeof(real) * BLOCK_N * BLOCK_K);
+    real *packed_b = workspace(WORKSPACE_PACK_B, sizeof(real) * (BLOCK_N * BLOCK_K + TILE_COLUMNS));
     for (int64_t jc = j0; jc < j1; jc += BLOCK_N) {
         int64_t width = MIN(BLOCK_N, j1 - jc);
         for (int64_t kc = 0; kc < p->k; kc += BLOCK_K) {

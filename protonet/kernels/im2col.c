@@ -103,8 +103,25 @@ static void FN(scatter)(const convolution_args *s, const real *columns, int64_t 
 }
 
 /* Packs columns for the product straight from the image, without writing them out first: row k of
- * B is tap k % taps of channel k / taps, column j the output position j. */
+ * B is tap k % taps of channel k / taps, column j the output position j. Panel by panel, row by
+ * row, so that a whole-vector copy may run over into what is written next. */
 typedef struct { const convolution_args *shape; const real *x; } FN(image);
+
+/* `some` lanes of a packed row from outputs at, at + 1, ... of one run; `limit` ends readable x. */
+static inline void FN(pack_run)(const FN(tap_walk) *walk, const real *run, int64_t at, int64_t some,
+                                const real *begin, const real *limit, real *to) {
+    const real *from = run + walk->first + at * walk->step;
+    const int64_t first = MIN(MAX(walk->from - at, 0), some);
+    const int64_t end = MIN(MAX(walk->to - at, first), some);
+    if (walk->step == 1 && from >= begin && from + TILE_COLUMNS <= limit) {
+        for (int64_t i = 0; i < TILE_VECTORS; i++)
+            ((VEC *)to)[i] = ((const VEC *)from)[i];
+    } else {
+        for (int64_t i = first; i < end; i++) to[i] = from[i * walk->step];
+    }
+    for (int64_t i = 0; i < first; i++) to[i] = 0;
+    for (int64_t i = end; i < some; i++) to[i] = 0;
+}
 
 static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
                            int64_t width) {
@@ -112,38 +129,42 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
     const convolution_args *s = image->shape;
     const int64_t taps = FN(product_of)(s->kernel, s->axes);
     const int64_t plane = FN(product_of)(s->size, s->axes);
-    for (int64_t d = 0; d < depth; d++) {
-        const FN(tap_walk) walk = FN(tap_walk_of)(s, (k + d) % taps);
-        const real *x = image->x + (k + d) / taps * plane;
-        int64_t row = j / walk.run, at = j % walk.run; /* where in the output's runs we are */
-        int64_t start = FN(run_start)(s, &walk, row);
-        for (int64_t done = 0; done < width;) {
-            const int64_t lane = done % TILE_COLUMNS;
-            const int64_t some = MIN(MIN(walk.run - at, TILE_COLUMNS - lane), width - done);
-            real *to = packed + (done - lane) * depth + d * TILE_COLUMNS + lane;
-            if (start < 0) {
-                for (int64_t i = 0; i < some; i++) to[i] = 0;
-            } else {
-                const real *from = x + start + walk.first + at * walk.step;
-                const int64_t first = MIN(MAX(walk.from - at, 0), some);
-                const int64_t end = MIN(MAX(walk.to - at, first), some);
-                for (int64_t i = 0; i < first; i++) to[i] = 0;
-                if (walk.step == 1)
-                    for (int64_t i = first; i < end; i++) to[i] = from[i];
+    const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
+    FN(tap_walk) walks[BLOCK_K];
+    for (int64_t d = 0; d < depth; d++) walks[d] = FN(tap_walk_of)(s, (k + d) % taps);
+    const int64_t run = walks[0].run, line = s->axes ? s->size[s->axes - 1] : 1;
+    for (int64_t panel = 0; panel < width; panel += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {
+        const int64_t columns = MIN(TILE_COLUMNS, width - panel);
+        const int64_t first_row = (j + panel) / run, first_at = (j + panel) % run;
+        const real *x = image->x + k / taps * plane;
+        int64_t tap = k % taps;
+        real *to = packed;
+        for (int64_t d = 0; d < depth; d++, to += TILE_COLUMNS) {
+            const FN(tap_walk) *walk = &walks[d];
+            int64_t row = first_row, at = first_at;
+            for (int64_t lane = 0; lane < columns;) {
+                const int64_t some = MIN(run - at, columns - lane);
+                int64_t start;
+                if (s->axes == 2) { /* the common case, without divisions */
+                    const int64_t y = row * s->stride[0] + walk->offset[0];
+                    start = y < 0 || y >= s->size[0] ? -1 : y * line;
+                } else {
+                    start = FN(run_start)(s, walk, row);
+                }
+                if (start < 0)
+                    for (int64_t i = 0; i < some; i++) to[lane + i] = 0;
                 else
-                    for (int64_t i = first; i < end; i++) to[i] = from[i * walk.step];
-                for (int64_t i = end; i < some; i++) to[i] = 0;
-            }
-            done += some;
-            at += some;
-            if (at == walk.run) {
+                    FN(pack_run)(walk, x + start, at, some, begin, limit, to + lane);
+                lane += some;
                 at = 0;
                 row++;
-                if (done < width) start = FN(run_start)(s, &walk, row);
+            }
+            for (int64_t i = columns; i < TILE_COLUMNS; i++) to[i] = 0;
+            if (++tap == taps) {
+                tap = 0;
+                x += plane;
             }
         }
-        for (int64_t i = width % TILE_COLUMNS; i && i < TILE_COLUMNS; i++)
-            packed[width / TILE_COLUMNS * TILE_COLUMNS * depth + d * TILE_COLUMNS + i] = 0;
     }
 }
 
