@@ -9,7 +9,10 @@ from protonet.prototxt.diagnostics import (
     nearest,
     render,
 )
+from protonet.prototxt.format import format_text
+from protonet.prototxt.read import read_text
 from protonet.prototxt.source import Path, SourceMap
+from protonet.prototxt.text import parse_text, parse_text_diagnosed
 
 __all__ = [
     "Diagnostic",
@@ -19,6 +22,10 @@ __all__ = [
     "SourceMap",
     "Span",
     "as_json",
+    "format_text",
     "nearest",
+    "parse_text",
+    "parse_text_diagnosed",
+    "read_text",
     "render",
 ]

@@ -15,8 +15,14 @@ from enum import Enum
 from typing import Any
 
 __all__ = [
-    "Diagnostic", "Error", "Severity", "Span", "as_json", "nearest", "render",
-]  # fmt: skip
+    "Diagnostic",
+    "Error",
+    "Severity",
+    "Span",
+    "as_json",
+    "nearest",
+    "render",
+]
 
 _LINES_IN_EXCEPTION = 10
 _LONGEST_GUESSABLE_WORD = 80
@@ -68,7 +74,8 @@ class Diagnostic:
     severity: Severity = None  # type: ignore[assignment]  # set from the code
 
     def __post_init__(self) -> None:
-        if self.severity is None:
+        given: Severity | None = self.severity
+        if given is None:
             severity = _SEVERITY_OF_LETTER.get(self.code[:1], Severity.ERROR)
             object.__setattr__(self, "severity", severity)
 

@@ -64,9 +64,7 @@ class Renderer:
         if diagnostic.help:
             yield margin + self._painted("help: ", _BOLD) + _printable(diagnostic.help)
 
-    def _source(
-        self, span: Span, gutter: int, mark: str, label: str, color: str
-    ) -> Iterator[str]:
+    def _source(self, span: Span, gutter: int, mark: str, label: str, color: str) -> Iterator[str]:
         line = self._line(span)
         margin = self._painted(f"{'':>{gutter}} | ", _BLUE)
         if line is None:
@@ -139,10 +137,13 @@ def _width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(character) else
-        2 if unicodedata.east_asian_width(character) in "WF" else 1
+        0
+        if unicodedata.combining(character)
+        else 2
+        if unicodedata.east_asian_width(character) in "WF"
+        else 1
         for character in text
-    )  # fmt: skip
+    )
 
 
 def _printable(text: str) -> str:

@@ -84,9 +84,12 @@ class SourceMap:
         line = bisect_right(starts, start)
         end_line = bisect_right(starts, end)
         return Span(
-            self.file, line, start - starts[line - 1] + 1,
-            end_line, end - starts[end_line - 1] + 1,
-        )  # fmt: skip
+            self.file,
+            line,
+            start - starts[line - 1] + 1,
+            end_line,
+            end - starts[end_line - 1] + 1,
+        )
 
     @cached_property
     def _extents(self) -> Mapping[Path, Extent]:
