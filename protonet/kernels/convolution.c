@@ -59,7 +59,7 @@ static void FN(convolve_image)(const convolution_args *s, const FN(extent) *e, c
         const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
         FN(image) columns = {s, x};
         FN(strided) pixels = {x, e->out, 1};
-        FN(product) p = {NULL, 0, 0, packed + g * FN(padded_rows)(e->out_group) * e->depth,
+        FN(product) p = {NULL, 0, 0, packed + g * FN(packed_size)(e->out_group, e->depth),
                          e->pointwise ? (const void *)&pixels : (const void *)&columns,
                          e->pointwise ? FN(pack_strided) : FN(pack_image),
                          (real *)s->y + (image * s->outputs + g * e->out_group) * e->out,
@@ -83,14 +83,14 @@ static void FN(convolve)(const convolution_args *s, const FN(extent) *e, const r
 KERNEL(convolution) {
     ARGS(convolution);
     FN(extent) e = FN(extent_of)(a);
-    const int64_t rows = FN(padded_rows)(e.out_group);
+    const int64_t size = FN(packed_size)(e.out_group, e.depth);
     real *packed = NULL;
     if (!a->by_columns) {
-        packed = workspace(WORKSPACE_PARTIAL, sizeof(real) * a->group * rows * e.depth);
+        packed = workspace(WORKSPACE_PARTIAL, sizeof(real) * a->group * size);
         PARALLEL_FOR(a->outputs * e.depth / 4)
         for (int64_t g = 0; g < a->group; g++)
             FN(pack_all_a)((const real *)a->weight + g * e.out_group * e.depth, e.depth, 1,
-                           e.out_group, e.depth, packed + g * rows * e.depth);
+                           e.out_group, e.depth, packed + g * size);
     }
     if (a->n == 1) {
         FN(convolve)(a, &e, packed, 0, 1);
@@ -132,14 +132,20 @@ static void FN(weight_gradient_image)(const convolution_backward_weight_args *a,
                                       const FN(extent) *e, int64_t image, real *sum, real beta,
                                       int shared) {
     const convolution_args *s = &a->shape;
-    real *columns = e->pointwise ? NULL
-                                 : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
     for (int64_t g = 0; g < s->group; g++) {
         const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
         const real *dy = (const real *)a->dy + (image * s->outputs + g * e->out_group) * e->out;
-        if (columns) FN(gather)(s, x, e->in_group, columns, shared);
-        FN(multiply)(shared, dy, e->out, 1, columns ? columns : x, 1, e->out,
-                     sum + g * e->out_group * e->depth, e->out_group, e->depth, e->out, beta, NULL);
+        FN(image) columns = {s, x};
+        FN(strided) pixels = {x, 1, e->out};
+        FN(product) p = {dy, e->out, 1, NULL,
+                         e->pointwise ? (const void *)&pixels : (const void *)&columns,
+                         e->pointwise ? FN(pack_strided) : FN(pack_image_transposed),
+                         sum + g * e->out_group * e->depth, e->out_group, e->depth, e->out,
+                         e->depth, beta, NULL, NULL};
+        if (shared)
+            FN(product_shared)(&p);
+        else
+            FN(product_alone)(&p);
     }
 }
 

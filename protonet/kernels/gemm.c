@@ -3,13 +3,76 @@
  * core and a block of A in the second cache. Every element of C is one chain of multiply-adds in
  * the order of k, whatever the number of threads. */
 
-typedef real FN(vec) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+typedef real FN(vec) __attribute__((vector_size(VECTOR_LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 #define VEC FN(vec)
-#define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
+#define LANES ((int64_t)VECTOR_LANES)
 #define TILE_COLUMNS (TILE_VECTORS * LANES)
 #define BLOCK_K 384
 #define BLOCK_M (TILE_ROWS * 12)
 #define BLOCK_N (TILE_COLUMNS * 64)
+
+/* One of the log2(LANES) rounds of a LANES × LANES transposition: row i is zipped with row
+ * i + LANES / 2. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ZIP(a, b, ...) __builtin_shuffle(a, b, (FN(lanes)){__VA_ARGS__})
+#if REAL_IS_FLOAT
+typedef int32_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real))));
+#else
+typedef int64_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real))));
+#endif
+#else
+#define ZIP(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#define ZIP_BOTH(low, high)                             \
+    for (int64_t i = 0; i < LANES / 2; i++) {           \
+        VEC a = from[i], b = from[i + LANES / 2];       \
+        to[2 * i] = low;                                \
+        to[2 * i + 1] = high;                           \
+    }
+static inline __attribute__((always_inline)) void FN(zip)(const VEC *from, VEC *to) {
+#if VECTOR_LANES == 16
+    ZIP_BOTH(ZIP(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
+             ZIP(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
+#elif VECTOR_LANES == 8
+    ZIP_BOTH(ZIP(a, b, 0, 8, 1, 9, 2, 10, 3, 11), ZIP(a, b, 4, 12, 5, 13, 6, 14, 7, 15))
+#elif VECTOR_LANES == 4
+    ZIP_BOTH(ZIP(a, b, 0, 4, 1, 5), ZIP(a, b, 2, 6, 3, 7))
+#elif VECTOR_LANES == 2
+    ZIP_BOTH(ZIP(a, b, 0, 2), ZIP(a, b, 1, 3))
+#else
+    to[0] = from[0];
+#endif
+}
+
+/* a's rows and columns exchanged; b is scratch. */
+static inline __attribute__((always_inline)) void FN(transpose)(VEC *a, VEC *b) {
+#if VECTOR_LANES == 16
+    FN(zip)(a, b), FN(zip)(b, a), FN(zip)(a, b), FN(zip)(b, a);
+#elif VECTOR_LANES == 8
+    FN(zip)(a, b), FN(zip)(b, a), FN(zip)(a, b);
+    for (int64_t i = 0; i < LANES; i++) a[i] = b[i];
+#elif VECTOR_LANES == 4
+    FN(zip)(a, b), FN(zip)(b, a);
+#elif VECTOR_LANES == 2
+    FN(zip)(a, b);
+    for (int64_t i = 0; i < LANES; i++) a[i] = b[i];
+#else
+    (void)a, (void)b;
+#endif
+}
+
+/* `rows` ≤ LANES rows (the others count as zero), from_row apart, to LANES rows, to_row apart. Where
+ * to_row < LANES, a row's spare lanes are overwritten by the next, the last one's run over. */
+static inline void FN(transpose_rows)(const real *from, int64_t from_row, int64_t rows, real *to,
+                                      int64_t to_row) {
+    VEC a[LANES], b[LANES];
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < LANES; i++)
+        a[i] = i < rows ? *(const VEC *)(from + i * from_row) : (VEC){0};
+    FN(transpose)(a, b);
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < LANES; i++) *(VEC *)(to + i * to_row) = a[i];
+}
 
 /* How a block of B (rows k..k+depth, columns j..j+width) is copied into panels of
  * TILE_COLUMNS columns, each row of a panel contiguous, the last panel padded with zeros. A
@@ -88,16 +151,23 @@ static void FN(pack_a)(const real *a, int64_t a_row, int64_t a_column, int64_t r
             for (int64_t k = 0; k < depth; k++)
                 for (int64_t r = 0; r < some; r++)
                     packed[k * TILE_ROWS + r] = from[r + k * a_column];
-        else
+        else {
+            int64_t k = 0;
+            if (a_column == 1 && TILE_ROWS <= LANES)
+                for (; k + LANES <= depth; k += LANES)
+                    FN(transpose_rows)(from + k, a_row, some, packed + k * TILE_ROWS, TILE_ROWS);
             for (int64_t r = 0; r < some; r++)
-                for (int64_t k = 0; k < depth; k++)
-                    packed[k * TILE_ROWS + r] = from[r * a_row + k * a_column];
+                for (int64_t d = k; d < depth; d++)
+                    packed[d * TILE_ROWS + r] = from[r * a_row + d * a_column];
+        }
     }
 }
 
 static inline int64_t FN(padded_rows)(int64_t m) { return (m + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
 
-/* All of A (m × k) at once, for products that share it; padded_rows(m) * k elements. */
+static inline int64_t FN(packed_size)(int64_t m, int64_t k) { return FN(padded_rows)(m) * k + LANES; }
+
+/* All of A (m × k) at once, for products that share it; packed_size(m, k) elements. */
 static void FN(pack_all_a)(const real *a, int64_t a_row, int64_t a_column, int64_t m, int64_t k,
                            real *packed) {
     for (int64_t kc = 0; kc < k; kc += BLOCK_K)
@@ -120,17 +190,23 @@ static void FN(pack_strided)(const void *source, real *packed, int64_t k, int64_
         else if (s->column == 1)
             for (int64_t d = 0; d < depth; d++)
                 memcpy(packed + d * TILE_COLUMNS, from + d * s->row, sizeof(real) * some);
-        else /* walk B's memory in its own order, a cache line's worth of k at a time */
-            for (int64_t d = 0; d < depth; d += 16)
-                for (int64_t i = 0; i < some; i++)
-                    for (int64_t e = d; e < MIN(d + 16, depth); e++)
-                        packed[e * TILE_COLUMNS + i] = from[e * s->row + i * s->column];
+        else {
+            int64_t d = 0;
+            if (s->row == 1 && some == TILE_COLUMNS)
+                for (; d + LANES <= depth; d += LANES)
+                    for (int64_t i = 0; i < TILE_COLUMNS; i += LANES)
+                        FN(transpose_rows)(from + i * s->column + d, s->column, LANES,
+                                           packed + d * TILE_COLUMNS + i, TILE_COLUMNS);
+            for (int64_t i = 0; i < some; i++)
+                for (int64_t e = d; e < depth; e++)
+                    packed[e * TILE_COLUMNS + i] = from[e * s->row + i * s->column];
+        }
     }
 }
 
 /* One thread's product over rows i0..i1 and columns j0..j1 of C. */
 static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
-    real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * BLOCK_M * BLOCK_K);
+    real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * (BLOCK_M * BLOCK_K + LANES));
     real *packed_b = workspace(WORKSPACE_PACK_B, sizeof(real) * (BLOCK_N * BLOCK_K + TILE_COLUMNS));
     for (int64_t jc = j0; jc < j1; jc += BLOCK_N) {
         int64_t width = MIN(BLOCK_N, j1 - jc);

@@ -102,27 +102,46 @@ static void FN(scatter)(const convolution_args *s, const real *columns, int64_t 
     }
 }
 
-/* Packs columns for the product straight from the image, without writing them out first: row k of
- * B is tap k % taps of channel k / taps, column j the output position j. Panel by panel, row by
- * row, so that a whole-vector copy may run over into what is written next. */
+/* The matrix of columns read straight from the image, without writing it out first: row r is tap
+ * r % taps of channel r / taps, column j the output position j. */
 typedef struct { const convolution_args *shape; const real *x; } FN(image);
 
-/* `some` lanes of a packed row from outputs at, at + 1, ... of one run; `limit` ends readable x. */
-static inline void FN(pack_run)(const FN(tap_walk) *walk, const real *run, int64_t at, int64_t some,
-                                const real *begin, const real *limit, real *to) {
-    const real *from = run + walk->first + at * walk->step;
-    const int64_t first = MIN(MAX(walk->from - at, 0), some);
-    const int64_t end = MIN(MAX(walk->to - at, first), some);
-    if (walk->step == 1 && from >= begin && from + TILE_COLUMNS <= limit) {
-        for (int64_t i = 0; i < TILE_VECTORS; i++)
-            ((VEC *)to)[i] = ((const VEC *)from)[i];
-    } else {
-        for (int64_t i = first; i < end; i++) to[i] = from[i * walk->step];
+/* `count` columns from (row, at) on — output at of run row — of one tap's matrix row. May write up to
+ * LANES elements past the end, and reads only from begin to limit. */
+static inline void FN(gather_some)(const convolution_args *s, const FN(tap_walk) *walk,
+                                   const real *plane, int64_t row, int64_t at, int64_t count,
+                                   const real *begin, const real *limit, real *to) {
+    while (count > 0) {
+        const int64_t some = MIN(walk->run - at, count);
+        int64_t start;
+        if (s->axes == 2) { /* the common case, without divisions */
+            const int64_t y = row * s->stride[0] + walk->offset[0];
+            start = y < 0 || y >= s->size[0] ? -1 : y * s->size[1];
+        } else {
+            start = FN(run_start)(s, walk, row);
+        }
+        if (start < 0) {
+            for (int64_t i = 0; i < some; i++) to[i] = 0;
+        } else {
+            const real *from = plane + start + walk->first + at * walk->step;
+            const int64_t first = MIN(MAX(walk->from - at, 0), some);
+            const int64_t end = MIN(MAX(walk->to - at, first), some);
+            if (walk->step == 1 && from >= begin && from + some + LANES <= limit)
+                for (int64_t i = 0; i < some; i += LANES)
+                    *(VEC *)(to + i) = *(const VEC *)(from + i);
+            else
+                for (int64_t i = first; i < end; i++) to[i] = from[i * walk->step];
+            for (int64_t i = 0; i < first; i++) to[i] = 0;
+            for (int64_t i = end; i < some; i++) to[i] = 0;
+        }
+        to += some;
+        count -= some;
+        at = 0;
+        row++;
     }
-    for (int64_t i = 0; i < first; i++) to[i] = 0;
-    for (int64_t i = end; i < some; i++) to[i] = 0;
 }
 
+/* Panel by panel, row by row, so that what runs over is written again. */
 static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
                            int64_t width) {
     const FN(image) *image = source;
@@ -132,33 +151,14 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
     const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
     FN(tap_walk) walks[BLOCK_K];
     for (int64_t d = 0; d < depth; d++) walks[d] = FN(tap_walk_of)(s, (k + d) % taps);
-    const int64_t run = walks[0].run, line = s->axes ? s->size[s->axes - 1] : 1;
     for (int64_t panel = 0; panel < width; panel += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {
         const int64_t columns = MIN(TILE_COLUMNS, width - panel);
-        const int64_t first_row = (j + panel) / run, first_at = (j + panel) % run;
+        const int64_t row = (j + panel) / walks[0].run, at = (j + panel) % walks[0].run;
         const real *x = image->x + k / taps * plane;
         int64_t tap = k % taps;
         real *to = packed;
         for (int64_t d = 0; d < depth; d++, to += TILE_COLUMNS) {
-            const FN(tap_walk) *walk = &walks[d];
-            int64_t row = first_row, at = first_at;
-            for (int64_t lane = 0; lane < columns;) {
-                const int64_t some = MIN(run - at, columns - lane);
-                int64_t start;
-                if (s->axes == 2) { /* the common case, without divisions */
-                    const int64_t y = row * s->stride[0] + walk->offset[0];
-                    start = y < 0 || y >= s->size[0] ? -1 : y * line;
-                } else {
-                    start = FN(run_start)(s, walk, row);
-                }
-                if (start < 0)
-                    for (int64_t i = 0; i < some; i++) to[lane + i] = 0;
-                else
-                    FN(pack_run)(walk, x + start, at, some, begin, limit, to + lane);
-                lane += some;
-                at = 0;
-                row++;
-            }
+            FN(gather_some)(s, &walks[d], x, row, at, columns, begin, limit, to);
             for (int64_t i = columns; i < TILE_COLUMNS; i++) to[i] = 0;
             if (++tap == taps) {
                 tap = 0;
@@ -166,6 +166,39 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
             }
         }
     }
+}
+
+/* The transposed matrix: B's row k is output position k, its column j tap row j. */
+static void FN(pack_image_transposed)(const void *source, real *packed, int64_t k, int64_t depth,
+                                      int64_t j, int64_t width) {
+    const FN(image) *image = source;
+    const convolution_args *s = image->shape;
+    const int64_t taps = FN(product_of)(s->kernel, s->axes);
+    const int64_t plane = FN(product_of)(s->size, s->axes);
+    const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
+    real rows[LANES][BLOCK_K + 2 * LANES]; /* LANES rows of the matrix, turned as a block */
+    for (int64_t at = 0; at < width; at += LANES) {
+        const int64_t some = MIN(LANES, width - at);
+        for (int64_t i = 0; i < some; i++) {
+            const int64_t r = j + at + i;
+            const FN(tap_walk) walk = FN(tap_walk_of)(s, r % taps);
+            FN(gather_some)(s, &walk, image->x + r / taps * plane, k / walk.run, k % walk.run,
+                            depth, begin, limit, rows[i]);
+        }
+        real *to = packed + at / TILE_COLUMNS * TILE_COLUMNS * depth + at % TILE_COLUMNS;
+        int64_t d = 0;
+        for (; d + LANES <= depth; d += LANES)
+            FN(transpose_rows)(rows[0] + d, BLOCK_K + 2 * LANES, some, to + d * TILE_COLUMNS,
+                               TILE_COLUMNS);
+        for (; d < depth; d++)
+            for (int64_t i = 0; i < LANES; i++)
+                to[d * TILE_COLUMNS + i] = i < some ? rows[i][d] : 0;
+    }
+    /* Vectors of the last panel that no row fell into. */
+    for (int64_t at = (width + LANES - 1) / LANES * LANES; at % TILE_COLUMNS; at += LANES)
+        for (int64_t d = 0; d < depth; d++)
+            *(VEC *)(packed + at / TILE_COLUMNS * TILE_COLUMNS * depth + d * TILE_COLUMNS +
+                     at % TILE_COLUMNS) = (VEC){0};
 }
 
 KERNEL(im2col) {

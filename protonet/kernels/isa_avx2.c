@@ -6,7 +6,8 @@
 #pragma GCC target("avx2,fma")
 #endif
 #define ISA avx2
-#define VECTOR_BYTES 32
+#define LANES_FLOAT 8
+#define LANES_DOUBLE 4
 #define TILE_ROWS 6
 #define TILE_VECTORS 2
 #include "variant.h"

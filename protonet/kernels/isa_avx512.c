@@ -6,7 +6,8 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
 #endif
 #define ISA avx512
-#define VECTOR_BYTES 64
+#define LANES_FLOAT 16
+#define LANES_DOUBLE 8
 #define TILE_ROWS 14
 #define TILE_VECTORS 2
 #include "variant.h"

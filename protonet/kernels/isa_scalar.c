@@ -4,7 +4,8 @@
 #pragma GCC optimize("no-tree-vectorize")
 #endif
 #define ISA scalar
-#define VECTOR_BYTES sizeof(real)
+#define LANES_FLOAT 1
+#define LANES_DOUBLE 1
 #define TILE_ROWS 2
 #define TILE_VECTORS 2
 #include "variant.h"

@@ -1,5 +1,6 @@
 /* One instruction set's kernels: every family twice, for float and for double.
- * The including file sets ISA, VECTOR_BYTES and TILE_ROWS (the matrix product's register block). */
+ * The including file sets ISA, the lanes of a vector (LANES_FLOAT, LANES_DOUBLE) and the matrix
+ * product's register block (TILE_ROWS × TILE_VECTORS vectors). */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -35,16 +36,19 @@
 
 #define real float
 #define REAL_IS_FLOAT 1
+#define VECTOR_LANES LANES_FLOAT
 #define REAL_MIN FLT_MIN
 #define REAL_MAX FLT_MAX
 #include "families.h"
 #undef real
 #undef REAL_IS_FLOAT
+#undef VECTOR_LANES
 #undef REAL_MIN
 #undef REAL_MAX
 
 #define real double
 #define REAL_IS_FLOAT 0
+#define VECTOR_LANES LANES_DOUBLE
 #define REAL_MIN DBL_MIN
 #define REAL_MAX DBL_MAX
 #include "families.h"
