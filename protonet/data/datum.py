@@ -1,0 +1,53 @@
+"""Datum: the record of a Caffe database, an image and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from protonet import kernels
+from protonet.ir.protonet_pb2 import Datum
+
+__all__ = ["DATUM", "datum_bytes", "datum_floats", "read_datums"]
+
+DATUM = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "channels", "height", "width", "label",
+            "pixels", "size", "floats", "encoded", "broken",
+        )
+    ]
+)  # fmt: skip
+"""The C struct `datum` of kernels.h, where each field is explained."""
+
+
+def read_datums(records: Sequence[memoryview]) -> npt.NDArray[np.void]:
+    """Returns what each record says, a row of DATUM; `pixels` is an address in the record's memory.
+
+    Nothing is copied: the records must outlive the rows' use.
+    """
+    found = np.empty(len(records), DATUM)
+    kernels.read_datums(
+        records=kernels.pointers(records), sizes=np.array([*map(len, records)], np.int64),
+        found=found, n=len(records),
+    )  # fmt: skip
+    return found
+
+
+def datum_floats(record: bytes | memoryview) -> npt.NDArray[np.float32]:
+    """Returns the float values of a record that holds floats."""
+    return np.array(Datum.FromString(bytes(record)).float_data, np.float32)
+
+
+def datum_bytes(image: npt.NDArray[np.generic], label: int) -> bytes:
+    """Returns the record of a C×H×W image: its bytes if it is uint8, else its values as floats."""
+    channels, height, width = image.shape
+    datum = Datum(channels=channels, height=height, width=width, label=label)
+    if image.dtype == np.uint8:
+        datum.data = image.tobytes()
+    else:
+        datum.float_data.extend(image.astype(np.float32).ravel().tolist())
+    return datum.SerializeToString()

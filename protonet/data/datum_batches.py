@@ -1,0 +1,132 @@
+"""Batches of a database of Datum records: raw bytes, encoded images or floats."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from protonet.ir.protonet_pb2 import Datum
+
+from .arrays import Array, Batch, array_in
+from .datum import datum_floats, read_datums
+from .errors import DataError
+from .lmdb_source import LmdbReader, LmdbSource
+from .pictures import Image, Pictures, decode
+from .transformer import Tell, Transformer
+
+__all__ = ["DatumBatches", "first_image_shape"]
+
+
+class DatumBatches:
+    """Makes batches of `size` records from position `start` on: N×C×H×W images, N labels."""
+
+    def __init__(
+        self,
+        path: str,
+        transformer: Transformer,
+        size: int,
+        dtype: np.dtype,
+        start: int,
+        key: int,
+    ) -> None:
+        self._transformer, self._size, self._dtype = transformer, size, dtype
+        self._start, self._key = start, key
+        self._source = LmdbSource(path)
+        self._reader = self._source.reader()
+
+    def make(self, number: int, spare: Batch | None) -> Batch:
+        first = self._start + number * self._size
+        records = self._reader.read(first, self._size)
+        found = read_datums(records)
+        tell = partial(_of_record, self._reader, first)
+        pictures = _pictures(records, found, self._transformer.decode_mode, tell)
+        shape = self._transformer.batch_shape(pictures, tell)
+        images = array_in(spare, 0, (self._size, *shape), self._dtype)
+        labels = array_in(spare, 1, (self._size,), self._dtype)
+        positions = np.arange(first, first + self._size)
+        self._transformer.run(pictures, self._key, positions, images)
+        labels[...] = found["label"]
+        return [images, labels]
+
+    def close(self) -> None:
+        self._reader.close()
+        self._source.close()
+
+
+def first_image_shape(path: str, transformer: Transformer) -> tuple[int, int, int]:
+    """Returns C×H×W of what the first record becomes; the database is closed again."""
+    with LmdbSource(path) as source:
+        reader = source.reader()
+        try:
+            records = reader.read(0, 1)
+            tell = partial(_of_record, reader, 0)
+            pictures = _pictures(records, read_datums(records), transformer.decode_mode, tell)
+            return transformer.batch_shape(pictures, tell)
+        finally:
+            reader.close()
+
+
+def _of_record(reader: LmdbReader, first: int, index: int, error: DataError) -> DataError:
+    """Returns the error with source, number and key of record first + index."""
+    number = (first + index) % reader.source.count
+    return error.about(f'{reader.source.path}: record {number} (key "{reader.key(number)}")')
+
+
+def _pictures(
+    records: list[memoryview], found: npt.NDArray[np.void], mode: str, tell: Tell
+) -> Pictures:
+    """Returns the images of the records: raw ones where they lie, others decoded."""
+    raw = _hold_raw_images(found)
+    channels = found["channels"].copy()
+    others: dict[int, Image] = {}
+    for index in np.flatnonzero(~raw).tolist():
+        try:
+            others[index] = _image(records[index], found[index], mode)
+        except DataError as error:
+            raise tell(index, error) from None
+        channels[index] = others[index].shape[0]
+    for index in np.flatnonzero(channels != channels[0])[:1].tolist():
+        told = f"{channels[index]} channels, but the first image of its batch has {channels[0]}"
+        help = "set force_color or force_gray in transform_param" if others else ""
+        raise tell(index, DataError(told, code="E454", help=help))
+    pictures = Pictures(len(records), int(channels[0]))
+    pictures.heights[...], pictures.widths[...] = found["height"], found["width"]
+    places = pictures.places
+    places["pixels"] = found["pixels"]
+    places["channel_step"] = found["height"] * found["width"]
+    places["row_step"] = found["width"]
+    places["column_step"] = 1
+    pictures.owners.append(records)
+    for index, image in others.items():
+        pictures.put(index, image)
+    return pictures
+
+
+def _hold_raw_images(found: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Says which records hold channels × height × width bytes; no product here can overflow."""
+    area = found["height"] * found["width"]
+    sound = (found["broken"] == 0) & (found["encoded"] == 0) & (found["size"] > 0)
+    sound &= (found["height"] > 0) & (found["width"] > 0)
+    whole = np.where(sound, area, 1)
+    fits = (found["size"] % whole == 0) & (found["size"] // whole == found["channels"])
+    return np.asarray(sound & fits)
+
+
+def _image(record: memoryview, found: np.void, mode: str) -> Image:
+    """Returns the image of a record that holds no raw one. Raises DataError E453."""
+    if found["broken"]:
+        raise DataError(
+            "this is no Datum", code="E453", help="is it a database of another program?"
+        )
+    if found["encoded"]:
+        return decode(Datum.FromString(bytes(record)).data, mode)
+    shape = tuple(int(found[name]) for name in ("channels", "height", "width"))
+    size = "×".join(map(str, shape))
+    if found["size"] or not found["floats"]:
+        raise DataError(f"{found['size']} bytes for an image of {size}", code="E453")
+    values: Array = datum_floats(record)
+    if min(shape) < 1 or values.size != shape[0] * shape[1] * shape[2]:
+        raise DataError(f"{values.size} floats for an image of {size}", code="E453")
+    return values.reshape(shape)

@@ -1,0 +1,49 @@
+"""Mean images: a .binaryproto with one blob of the images' size."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from protonet.ir.blobs import BlobError, blob_in
+from protonet.ir.files import map_file
+from protonet.ir.foreign import recognise
+from protonet.ir.wire import WireError
+
+from .errors import DataError, existing_elsewhere
+
+__all__ = ["read_mean"]
+
+_FIELD = ("transform_param", "mean_file")
+
+
+def read_mean(path: str) -> npt.NDArray[np.floating[Any]]:
+    """Reads a mean image, C×H×W. Raises DataError: missing, or not a mean image."""
+    if not os.path.exists(path):
+        raise DataError(
+            f"the mean file {path} is not there",
+            code="E450",
+            help=existing_elsewhere(path)
+            or "give one mean_value per channel instead, or make the file",
+            field=_FIELD,
+            missing=True,
+        )
+    content = map_file(path)
+    try:
+        values = blob_in(content).array
+    except (WireError, BlobError) as error:
+        kind = recognise(content)
+        what = f"this is {kind.what}" if kind and "binary" not in kind.what else str(error)
+        raise DataError(f"{path}: not a mean image: {what}", field=_FIELD) from None
+    if values.ndim == 4 and values.shape[0] == 1:
+        values = values[0]
+    if values.ndim != 3 or not values.size:
+        raise DataError(
+            f"{path}: not a mean image: its shape is {'×'.join(map(str, values.shape)) or '()'}, "
+            "not C×H×W",
+            field=_FIELD,
+        )
+    return np.array(values)

@@ -1,0 +1,110 @@
+"""Images of a batch where they lie in memory, and decoding of image files to such images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DataError
+
+__all__ = ["PICTURE", "Image", "Pictures", "decode"]
+
+Image = npt.NDArray[Any]
+"""A C×H×W array of uint8 or float32, of any strides; channels are B, G, R where there are 3."""
+
+PICTURE = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "pixels", "is_float", "channel_step", "row_step", "column_step",
+            "top", "left", "mirror",
+        )
+    ]
+)  # fmt: skip
+"""The C struct `picture` of kernels.h, where each field is explained."""
+
+
+class Pictures:
+    """The places and sizes of a batch's images; `owners` keeps their memory alive."""
+
+    def __init__(self, count: int, channels: int) -> None:
+        self.places = np.zeros(count, PICTURE)
+        self.channels = channels
+        self.heights = np.zeros(count, np.int64)
+        self.widths = np.zeros(count, np.int64)
+        self.owners: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def put(self, index: int, image: Image) -> None:
+        """Makes this C×H×W array image `index`."""
+        place = self.places[index]
+        place["pixels"] = image.__array_interface__["data"][0]
+        place["is_float"] = image.dtype == np.float32
+        for name, stride in zip(("channel", "row", "column"), image.strides, strict=True):
+            place[f"{name}_step"] = stride // image.itemsize
+        self.heights[index], self.widths[index] = image.shape[1:]
+        self.owners.append(image)
+
+    @classmethod
+    def of(cls, images: Sequence[Image]) -> Pictures:
+        """Returns the places of these images, which have the same number of channels."""
+        made = cls(len(images), images[0].shape[0])
+        for index, image in enumerate(images):
+            made.put(index, image)
+        return made
+
+
+def decode(content: bytes | memoryview, mode: str = "") -> Image:
+    """Decodes an image file's bytes (JPEG, PNG, …) to C×H×W uint8, channels B, G, R.
+
+    `mode` is "color" for three channels, "gray" for one, "" for as many as the file has. Raises
+    DataError E453 if it cannot be decoded.
+    """
+    from PIL import Image as pillow
+
+    try:
+        with pillow.open(io.BytesIO(content)) as image:
+            if mode == "gray":
+                image.draft("L", image.size)  # a JPEG's luminance, as libjpeg itself gives it
+            return _channels_first(_eight_bit(image), mode)
+    except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
+        raise DataError(
+            f"the image cannot be decoded: {error or type(error).__name__}", code="E453"
+        ) from None
+
+
+def _eight_bit(image: Any) -> Any:
+    """Returns the image in one of the modes L, RGB and RGBA."""
+    from PIL import Image as pillow
+
+    if image.mode.startswith("I;16"):
+        return pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image
+    return image.convert({"1": "L", "LA": "RGBA"}.get(image.mode, "RGB"))
+
+
+def _channels_first(image: Any, mode: str) -> Image:
+    if mode == "gray" and image.mode != "L":
+        return _gray(np.asarray(image.convert("RGB")))[None]
+    if mode == "color":
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        return pixels[None]
+    order = (2, 1, 0, 3)[: pixels.shape[2]]
+    if pixels.shape[2] == 3:
+        return pixels[:, :, ::-1].transpose(2, 0, 1)
+    return pixels[:, :, order].transpose(2, 0, 1)
+
+
+def _gray(rgb: Image) -> Image:
+    """Returns (4899 R + 9617 G + 1868 B) / 2¹⁴, rounded: OpenCV's grey, to the last bit."""
+    weighted = rgb.astype(np.int32) @ np.array([4899, 9617, 1868], np.int32)
+    return ((weighted + (1 << 13)) >> 14).astype(np.uint8)

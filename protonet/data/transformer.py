@@ -1,0 +1,149 @@
+"""What `transform_param` does to images: crop, mirror, mean, scale, in this order of places.
+
+    y = (x − mean) · scale, where x and mean are taken at the same place of the uncropped image
+
+A crop of crop_size × crop_size is taken at random in TRAIN and at ((H − crop)/2, (W − crop)/2)
+in TEST; `mirror` turns half of the images left to right, in both phases. (Caffe 1.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from protonet import kernels
+
+from .chance import uniform_below
+from .errors import DataError
+from .mean import read_mean
+from .pictures import Pictures
+
+if TYPE_CHECKING:
+    from protonet.ir.protonet_pb2 import TransformationParameter
+
+__all__ = ["Tell", "Transformer"]
+
+Tell = Callable[[int, DataError], DataError]
+"""Adds to an error about image i of a batch which record or file that is."""
+
+_TOP, _LEFT, _MIRROR = range(3)  # which of a record's draws
+
+
+class Transformer:
+    """Maps the images of a batch as `param` says. Raises DataError for settings that cannot be."""
+
+    def __init__(self, param: TransformationParameter, train: bool) -> None:
+        self.param = param
+        self.train = train
+        self._mean_image: npt.NDArray[Any] | None = None
+        if param.mean_file and param.mean_value:
+            raise _wrong("give mean_file or mean_value, not both", "mean_value")
+        if param.force_color and param.force_gray:
+            raise _wrong("force_color and force_gray exclude each other", "force_gray")
+
+    @property
+    def decode_mode(self) -> str:
+        """What encoded images are decoded to: "color", "gray" or "" for what they are."""
+        return "color" if self.param.force_color else "gray" if self.param.force_gray else ""
+
+    def image_shape(self, channels: int, height: int, width: int) -> tuple[int, int, int]:
+        """Returns C×H'×W' of what an image of this size becomes.
+
+        Raises DataError where crop or mean do not fit it; `missing` if the mean file is not there.
+        """
+        crop = self.param.crop_size
+        if crop > min(height, width):
+            raise DataError(
+                f"crop_size {crop} does not fit an image of {height}×{width}",
+                code="E204",
+                field=("transform_param", "crop_size"),
+                help=f"crop_size must be at most {min(height, width)}",
+            )
+        self._mean_for(channels, height, width)
+        return (channels, crop, crop) if crop else (channels, height, width)
+
+    def batch_shape(self, pictures: Pictures, tell: Tell) -> tuple[int, int, int]:
+        """Returns C×H'×W' of what these images become, which may differ in size only if they are
+        cropped. Raises DataError; `tell` adds which of them it is about."""
+        sizes = np.stack([pictures.heights, pictures.widths], axis=1)
+        height, width = sizes[0].tolist()
+        shape = self.image_shape(pictures.channels, height, width)
+        for index in np.flatnonzero((sizes != sizes[0]).any(axis=1)).tolist():
+            other_height, other_width = sizes[index].tolist()
+            try:
+                if not self.param.crop_size:
+                    raise DataError(
+                        f"the image is {other_height}×{other_width}, "
+                        f"but the first of its batch is {height}×{width}",
+                        code="E454",
+                        help="set crop_size in transform_param, or bring the images to one size",
+                    )
+                self.image_shape(pictures.channels, other_height, other_width)
+            except DataError as error:
+                raise tell(index, error) from None
+        return shape
+
+    def _mean_for(
+        self, channels: int, height: int, width: int
+    ) -> tuple[npt.NDArray[Any], tuple[int, int, int]]:
+        """Returns the mean's values and its steps along channel, row and column."""
+        if self.param.mean_file:
+            if self._mean_image is None:
+                self._mean_image = read_mean(self.param.mean_file)
+            mean = self._mean_image
+            if mean.shape != (channels, height, width):
+                raise _wrong(
+                    f"mean_file holds a mean of {'×'.join(map(str, mean.shape))}, "
+                    f"but the images are {channels}×{height}×{width}",
+                    "mean_file",
+                    code="E454",
+                    help="a mean has the size of the uncropped images; "
+                    "or give mean_value, one number per channel",
+                )
+            return mean, (height * width, width, 1)
+        values = np.array(self.param.mean_value or [0.0], np.float32)
+        if len(values) not in (1, channels):
+            raise _wrong(
+                f"{len(values)} mean_value for images of {channels} channels",
+                "mean_value",
+                help="give one for all channels, or one for each",
+            )
+        return values, (1 if len(values) > 1 else 0, 0, 0)
+
+    def run(
+        self,
+        pictures: Pictures,
+        key: int,
+        positions: npt.NDArray[np.int64],
+        out: npt.NDArray[Any],
+    ) -> None:
+        """Sets `out`, N×C×H'×W' of float32 or float64, from N images.
+
+        Their chance is drawn from (key, position). All images must fit `out` and the mean, as
+        `image_shape` judged.
+        """
+        _, channels, height, width = out.shape
+        mean, steps = self._mean_for(channels, int(pictures.heights[0]), int(pictures.widths[0]))
+        free_rows, free_columns = pictures.heights - height, pictures.widths - width
+        places = pictures.places
+        if self.train:
+            places["top"] = uniform_below(free_rows + 1, key, positions, _TOP)
+            places["left"] = uniform_below(free_columns + 1, key, positions, _LEFT)
+        else:
+            places["top"], places["left"] = free_rows // 2, free_columns // 2
+        if self.param.mirror:
+            two = np.full(len(pictures), 2)
+            places["mirror"] = uniform_below(two, key, positions, _MIRROR)
+        kernels.transform_pictures(
+            pictures=places, mean=mean.astype(out.dtype, copy=False), y=out,
+            n=len(pictures), channels=channels, height=height, width=width,
+            mean_channel_step=steps[0], mean_row_step=steps[1], mean_column_step=steps[2],
+            scale=self.param.scale,
+        )  # fmt: skip
+
+
+def _wrong(message: str, name: str, code: str = "E201", help: str = "") -> DataError:
+    return DataError(message, code=code, help=help, field=("transform_param", name))

@@ -1,0 +1,87 @@
+"""Data: the records of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from protonet.data.datum_batches import DatumBatches, first_image_shape
+from protonet.data.transformer import Transformer
+from protonet.ir.protonet_pb2 import DataParameter
+
+from .base import TRAIN, Between, LayerError, Shape
+from .data_layer import PrefetchedLayer, about, batch_size
+from .registry import register
+
+if TYPE_CHECKING:
+    from protonet.data.arrays import Batch
+    from protonet.data.prefetch import BatchMaker
+
+_MOVED = ("scale", "mean_file", "crop_size", "mirror")
+_FORK_TRANSFORMS = ("crop_h", "crop_w", "old_resize_param", "noise_param", "emit_constraint")
+
+
+@register("Data")
+class Data(PrefetchedLayer):
+    """Images and labels of an LMDB database of Datum records, in the order of their keys, around
+    and around.
+
+    Shapes: → N×C×H×W, and N labels if there is a second top; N is batch_size. C×H×W are those of
+            the batch's first record, cropped if transform_param says so.
+    Parameters: source, backend, batch_size, prefetch (how many batches are made ahead), and
+            transform_param: see protonet.data.transformer. Encoded records are decoded to B, G, R.
+    """
+
+    tops = Between(1, 2)
+    source_field = ("data_param", "source")
+
+    def setup(self) -> None:
+        self.settings = self.param.data_param
+        self.batch = batch_size(self.settings, "data_param")
+        self.depth = max(1, self.settings.prefetch)
+        if self.settings.backend != DataParameter.LMDB:
+            stated = self.settings.HasField("backend")
+            raise LayerError(
+                "LevelDB databases cannot be read"
+                if stated
+                else "the backend is not stated, and its default is LEVELDB, which cannot be read",
+                field=("data_param", "backend") if stated else ("data_param",),
+                help="if the source is an LMDB, write backend: LMDB; otherwise convert it: make it "
+                "again with Caffe's convert_imageset -backend lmdb",
+            )
+        with about("transform_param"):
+            self.transformer = Transformer(self.param.transform_param, self.phase == TRAIN)
+
+    def warnings(self) -> list[LayerError]:
+        ignored = [
+            LayerError(
+                f"data_param's {name} has no effect (Caffe ignores it too)",
+                field=("data_param", name),
+                code="W210",
+                help=f"write it into transform_param {{ {name}: … }}",
+            )
+            for name in _MOVED
+            if self.settings.HasField(name)
+        ]
+        return ignored + [
+            LayerError(
+                f"transform_param's {name}, of a Caffe fork, has no effect",
+                field=("transform_param", name),
+                code="W211",
+            )
+            for name in _FORK_TRANSFORMS
+            if self.param.transform_param.HasField(name)
+        ]
+
+    def first_shapes(self) -> list[Shape]:
+        image = first_image_shape(self.settings.source, self.transformer)
+        return [(self.batch, *image), (self.batch,)][: self.top_count]
+
+    def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
+        return partial(
+            DatumBatches, self.settings.source, self.transformer, self.batch, dtype,
+            self.position, self.key,
+        )  # fmt: skip
