@@ -4,7 +4,7 @@ Nothing is allocated. `protonet check` and `summary` read the graph; Net lowers 
 wrong is collected; after an error the shapes that depend on it are None, and what needs them
 is left unjudged, so that one mistake is reported once.
 
-Codes made here: E101 unknown layer type, I103 shapes that cannot be known beforehand. See
+Codes made here: E101 unknown layer type, I110 shapes that cannot be known beforehand. See
 resolve.py, counts.py, sizes.py, sharing.py for the others; layers bring their own (E2xx, E4xx).
 """
 
@@ -27,7 +27,7 @@ from .resolve import resolve
 from .sharing import LearnableParameter, share_parameters
 from .sizes import judge_sizes
 
-__all__ = ["AUTOMATIC_TOP", "Graph", "Node", "build_graph", "layer_diagnostic"]
+__all__ = ["AUTOMATIC_TOP", "Graph", "Node", "bottoms_text", "build_graph", "layer_diagnostic"]
 
 AUTOMATIC_TOP = "(automatic)"
 FOREIGN_TYPES = frozenset({"Python"})  # their shapes are known only to code outside protonet
@@ -128,7 +128,7 @@ def build_graph(
 
     `known_inputs` overrides the shapes of blobs that Input or data layers make. `lenient` is
     for looking at a net that is not going to run: a data source that is not there and a layer
-    of foreign code leave shapes unknown (I103) instead of being errors. `splits` puts Caffe's
+    of foreign code leave shapes unknown (I110) instead of being errors. `splits` puts Caffe's
     Split layers in. Layers whose text, at one of the spans `damaged`, could not be read whole
     stay in their places unjudged.
     """
@@ -189,7 +189,7 @@ class _Builder:
         """Makes the layer object, or reports why it cannot be."""
         if self.lenient and param.type in FOREIGN_TYPES:
             self.graph.report(
-                "I103",
+                "I110",
                 f'what layer "{param.name}" makes is known only to its code, '
                 "which is not run here: the shapes that follow from it are not judged",
                 (*path, "type"),
@@ -247,7 +247,7 @@ class _Builder:
         found = layer_diagnostic(self.graph, node, error)
         self.graph.diagnostics.append(
             Diagnostic(
-                "I103",
+                "I110",
                 f"{found.message}: the shapes that follow from it are not judged",
                 found.spans,
                 notes=found.notes,
@@ -293,12 +293,12 @@ def layer_diagnostic(graph: Graph, node: Node, error: LayerError) -> Diagnostic:
         error.message,
         graph.places(place),
         error.label,
-        (node.title + _bottoms_text(graph, node),),
+        (node.title + bottoms_text(graph, node),),
         error.help,
     )
 
 
-def _bottoms_text(graph: Graph, node: Node) -> str:
+def bottoms_text(graph: Graph, node: Node) -> str:
     """Tells each bottom's shape and where it was made."""
     parts = []
     for blob, shape in zip(node.bottoms, node.bottom_shapes, strict=False):

@@ -7,12 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 import click
 
-from protonet.prototxt.diagnostics import Error, render
-
-__all__ = ["FAILED", "plain_failures"]
+__all__ = ["FAILED", "colored", "plain_failures"]
 
 FAILED = 1
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -30,9 +29,6 @@ def plain_failures() -> Iterator[None]:
         return
     try:
         yield
-    except Error as error:
-        click.echo(render(error.diagnostics, color=_colored()), err=True)
-        _leave(FAILED)
     except KeyboardInterrupt:
         click.echo("protonet: interrupted", err=True)
         _leave(_INTERRUPTED)
@@ -43,6 +39,14 @@ def plain_failures() -> Iterator[None]:
         _leave(FAILED)
     except MemoryError as error:
         click.echo(f"protonet: out of memory{f': {error}' if str(error) else ''}", err=True)
+        _leave(FAILED)
+    except Exception as error:
+        # Imported now, because the reader of text that comes with it is slow to load.
+        from protonet.prototxt.diagnostics import Error, render
+
+        if not isinstance(error, Error):
+            raise
+        click.echo(render(error.diagnostics, color=colored(sys.stderr)), err=True)
         _leave(FAILED)
 
 
@@ -56,8 +60,9 @@ def _system_failure(error: OSError) -> str:
     return f"{' → '.join(names)}: {reason}" if names else reason
 
 
-def _colored() -> bool:
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+def colored(stream: TextIO) -> bool:
+    """Says whether to write colours there."""
+    return stream.isatty() and "NO_COLOR" not in os.environ
 
 
 def _leave(code: int) -> None:
