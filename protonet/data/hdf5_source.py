@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from protonet.ir.files import read_text
+from protonet.prototxt import read_text
 from protonet.prototxt.diagnostics import nearest
 
 from .arrays import Array, Batch, array_in

@@ -1,4 +1,7 @@
-"""Reading prototxt files: text, the message it says, where each field stands, what was noticed."""
+"""Reading prototxt files: text, the message it says, where each field stands, what was noticed.
+
+Code: E311 another kind of file.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from protonet.prototxt import parse_text_diagnosed
+from protonet.prototxt import parse_text_diagnosed, read_text
 from protonet.prototxt.diagnostics import Diagnostic, Error, Severity
 from protonet.prototxt.source import SourceMap
 
-from .files import FilePath, read_text
+from .files import FilePath, place
+from .foreign import recognise
 from .protonet_pb2 import NetParameter, SolverParameter
 from .upgrade import upgrade_net, upgrade_solver
 
@@ -60,21 +64,21 @@ def read_net_document(
     path: FilePath, *, upgrade: bool = True, strict: bool = True
 ) -> Document[NetParameter]:
     """Read a net's prototxt; with `strict` errors are raised, else they are in the document."""
-    return net_document(read_text(path), os.fspath(path), upgrade=upgrade, strict=strict)
+    return net_document(_prototxt(path), os.fspath(path), upgrade=upgrade, strict=strict)
 
 
 def read_solver_document(
     path: FilePath, *, upgrade: bool = True, strict: bool = True
 ) -> Document[SolverParameter]:
     """Read a solver's prototxt; with `strict` errors are raised, else they are in the document."""
-    return solver_document(read_text(path), os.fspath(path), upgrade=upgrade, strict=strict)
+    return solver_document(_prototxt(path), os.fspath(path), upgrade=upgrade, strict=strict)
 
 
 def read_document(
     path: FilePath, *, upgrade: bool = True, strict: bool = True
 ) -> Document[NetParameter] | Document[SolverParameter]:
     """Read a prototxt that is a net or a solver; its fields tell which."""
-    text, file = read_text(path), os.fspath(path)
+    text, file = _prototxt(path), os.fspath(path)
     if is_solver(text):
         return solver_document(text, file, upgrade=upgrade, strict=strict)
     return net_document(text, file, upgrade=upgrade, strict=strict)
@@ -100,6 +104,16 @@ def solver_document(
         solver, source, found = upgrade_solver(solver, source)
         diagnostics = [*diagnostics, *found]
     return _checked(Document(solver, source, diagnostics), strict)
+
+
+def _prototxt(path: FilePath) -> str:
+    """Read a text file, unless it is a text that stands for the file itself."""
+    text = read_text(path)
+    kind = recognise(text.encode())
+    if kind is not None and kind.content == "other":
+        message = f"this is {kind.what}, not a prototxt"
+        raise Error(Diagnostic("E311", message, (place(os.fspath(path)),), help=kind.fix))
+    return text
 
 
 def _checked(document: Document[M], strict: bool) -> Document[M]:

@@ -1,6 +1,6 @@
 """Reading whole files and replacing them safely.
 
-Codes: E310 the file cannot be read, E311 it is another kind of file, E314 it cannot be written.
+Codes: E310 the file cannot be read, E314 it cannot be written.
 """
 
 from __future__ import annotations
@@ -15,11 +15,8 @@ from itertools import islice
 from typing import BinaryIO
 
 from protonet.prototxt.diagnostics import Diagnostic, Error, Span, nearest
-from protonet.prototxt.encoding import decoded
 
-from .foreign import recognise
-
-__all__ = ["FilePath", "atomic_path", "atomic_write", "map_file", "place", "read_text"]
+__all__ = ["FilePath", "atomic_path", "atomic_write", "map_file", "place"]
 
 FilePath = str | os.PathLike[str]
 
@@ -29,20 +26,6 @@ _NAMES_TO_COMPARE = 1000
 def place(file: str) -> Span:
     """Give the span that stands for a file as a whole."""
     return Span(file, 1, 1, 1, 1)
-
-
-def read_text(path: FilePath) -> str:
-    """Read a text file; an Error says so if it is missing, empty of text or of another kind."""
-    file = os.fspath(path)
-    data = bytes(map_file(path))
-    kind = recognise(data)
-    if kind is not None and kind.content != "text":
-        raise Error(
-            Diagnostic(
-                "E311", f"this is {kind.what}, not a prototxt", (place(file),), help=kind.fix
-            )
-        )
-    return decoded(data)
 
 
 def map_file(path: FilePath) -> memoryview:
@@ -58,7 +41,7 @@ def map_file(path: FilePath) -> memoryview:
             if status.st_size == 0:
                 return memoryview(b"")
             return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         file = os.fspath(path)
         message = f"cannot read this file: {_reason(error)}"
         raise Error(Diagnostic("E310", message, (place(file),), help=_similar(file))) from error
@@ -113,18 +96,18 @@ def _sync(path: str) -> None:
         os.close(descriptor)
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+def _reason(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _similar(file: str) -> str:
     """Give the help line for a file that is not there: the most similar name beside it."""
     folder, name = os.path.split(file)
-    if os.path.exists(file):
-        return ""
     try:
+        if os.path.exists(file):
+            return ""
         with os.scandir(folder or ".") as entries:
             found = nearest(name, [entry.name for entry in islice(entries, _NAMES_TO_COMPARE)])
-    except OSError:
+    except (OSError, ValueError):
         return ""
     return f"did you mean {os.path.join(folder, found)}?" if found else ""

@@ -42,12 +42,10 @@ def filter_net(
     for field, value in net.ListFields():
         if field.name in ("layer", "state"):
             continue
-        if field.message_type and not field.is_repeated:
-            getattr(kept, field.name).CopyFrom(value)
-        elif field.is_repeated:
-            getattr(kept, field.name).extend(value)
-        else:
+        if isinstance(value, str | int | float):
             setattr(kept, field.name, value)
+        else:
+            getattr(kept, field.name).MergeFrom(value)
     kept.state.CopyFrom(state)
     moves: dict[Path, Path] = {}
     diagnostics = []

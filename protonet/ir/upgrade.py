@@ -15,7 +15,7 @@ from protonet.prototxt.source import Path, SourceMap
 from .protonet_pb2 import NetParameter, SolverParameter
 from .trail import Trail
 from .upgrade_current import upgrade_batch_norm, upgrade_inputs
-from .upgrade_solver import upgrade_solver_type
+from .upgrade_solver_type import upgrade_solver_type
 from .upgrade_v0 import has_v0_layers, upgrade_v0
 from .upgrade_v1 import upgrade_data_transform, upgrade_v1
 

@@ -106,7 +106,7 @@ def _array(dataset: h5py.Dataset, what: str, file: str) -> Array:
 def _store(group: h5py.Group, net: NetParameter, blobs: Blobs) -> None:
     shared: set[str] = set()
     for layer in net.layer:
-        stored = group.create_group(layer.name)
+        stored = group.require_group(layer.name)  # "a" may be there for the sake of "a/b"
         for index, array in enumerate(blobs.get(layer.name, ())):
             name = layer.param[index].name if index < len(layer.param) else ""
             if name and name in shared:
