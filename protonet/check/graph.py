@@ -30,6 +30,7 @@ from .sizes import judge_sizes
 __all__ = ["AUTOMATIC_TOP", "Graph", "Node", "bottoms_text", "build_graph", "layer_diagnostic"]
 
 AUTOMATIC_TOP = "(automatic)"
+_TELLING = 5  # so many letters at the beginning of a type say which is meant
 FOREIGN_TYPES = frozenset({"Python"})  # their shapes are known only to code outside protonet
 
 
@@ -205,7 +206,10 @@ class _Builder:
         try:
             layer = made(param, self.graph.state.phase)
         except LayerError as error:
-            self._complain(node, error)
+            if self.lenient and isinstance(error, SourceMissing):
+                self._tell_unreadable(node, error)
+            else:
+                self._complain(node, error)
             return None
         for warning in layer.warnings():
             self._complain(node, warning)
@@ -260,7 +264,7 @@ class _Builder:
 
 
 def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path) -> None:
-    near = nearest(param.type, layer_types())
+    near = _nearest_type(param.type)
     graph.report(
         "E101",
         f'unknown layer type "{param.type}"' if param.type else "the layer has no type",
@@ -268,6 +272,14 @@ def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path) -> Non
         notes=(f'layer "{param.name}"',),
         help=f'did you mean "{near}"?' if near else "`protonet layers` lists the known types",
     )
+
+
+def _nearest_type(name: str) -> str | None:
+    """Returns the type that was meant: the nearest, or else the one with the same beginning."""
+    begun = [
+        known for known in layer_types() if known[:_TELLING].lower() == name[:_TELLING].lower()
+    ]
+    return nearest(name, layer_types()) or (begun[0] if len(begun) == 1 else None)
 
 
 def _judge_fillers(parameters: list[Parameter]) -> None:

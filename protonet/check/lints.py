@@ -1,8 +1,8 @@
 """What Caffe accepts without a word and is likely a mistake.
 
 Codes: W201 softmax twice, W202 a loss over one class, W203 batch-norm's statistics the wrong way
-round, W204 a label that is asked for a gradient, W205 weights that start at zero, W461 fields that
-nobody reads, W462 mirrored test images; I101 unused top.
+round, W204 a label that is asked for a gradient, W205 weights that start at zero, W206 mirrored test
+images; I101 unused top.
 """
 
 from __future__ import annotations
@@ -30,18 +30,31 @@ _CONTAINS = {
     "SigmoidCrossEntropyLoss": "Sigmoid",
     "InfogainLoss": "Softmax",
 }
-_DATA_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
+_NAMED = 4
 _SHOWN = frozenset({"Accuracy", "ArgMax"})  # made to be looked at, not to be read by a layer
 
 
 def lint(graph: Graph) -> list[Diagnostic]:
     """Returns the warnings about one phase of a net."""
-    found = []
+    diagnostics = []
     for check in LINTS:
-        for code, message, path, help in check(graph):
+        found = list(check(graph))
+        for code, message, path, help in found[:1]:
             node = graph.nodes[_node_index(graph, path)]
-            found.append(Diagnostic(code, message, graph.places(path), "", (node.title,), help))
-    return found
+            notes = [node.title, *_elsewhere(graph, [other[2] for other in found[1:]])]
+            place = graph.places(path)
+            diagnostics.append(Diagnostic(code, message, place, "", tuple(notes), help))
+    return diagnostics
+
+
+def _elsewhere(graph: Graph, paths: Sequence[Path]) -> list[str]:
+    """Tells of the further places of a habit, so that it is explained once."""
+    if not paths:
+        return []
+    names = [graph.nodes[_node_index(graph, path)].param.name for path in paths]
+    shown = ", ".join(f'"{name}"' for name in names[:_NAMED])
+    more = len(names) - _NAMED
+    return [f"the same in layer{'s' * (len(names) > 1)} {shown}" + f" and {more} more" * (more > 0)]
 
 
 def _node_index(graph: Graph, path: Path) -> int:
@@ -148,28 +161,12 @@ def zero_weights(graph: Graph) -> Iterator[Finding]:
         )
 
 
-def unread_fields(graph: Graph) -> Iterator[Finding]:
-    """Transformations in data_param: only files of the V1 format are upgraded."""
-    for node in graph.nodes:
-        if node.param.type not in ("Data", "ImageData"):
-            continue
-        field = "data_param" if node.param.type == "Data" else "image_data_param"
-        for name in _DATA_FIELDS:
-            if getattr(node.param, field).HasField(name):
-                yield (
-                    "W461",
-                    f"{name} is not read here",
-                    (*node.path, field, name),
-                    f"move it: transform_param {{ {name}: … }}",
-                )
-
-
 def mirrored_test(graph: Graph) -> Iterator[Finding]:
     """`mirror` flips at random in TEST as well, in Caffe and here."""
     for node in graph.nodes:
         if graph.state.phase == TEST and node.param.transform_param.mirror:
             yield (
-                "W462",
+                "W206",
                 "mirror flips images at random in phase TEST too",
                 (*node.path, "transform_param", "mirror"),
                 "give phase TEST a data layer of its own, without mirror",
@@ -182,7 +179,6 @@ LINTS: tuple[Callable[[Graph], Iterator[Finding]], ...] = (
     statistics_swapped,
     gradient_to_label,
     zero_weights,
-    unread_fields,
     mirrored_test,
 )
 
@@ -193,6 +189,8 @@ def unused_tops(graphs: Sequence[Graph]) -> list[Diagnostic]:
     Every net has outputs: only a net with a loss is judged, in phase TRAIN, where nobody looks
     at a top that reaches no loss and is none; and inputs that nobody reads.
     """
+    if any(found.code == "E102" for graph in graphs for found in graph.diagnostics):
+        return []  # the unused one may be what was meant there
     used: set[tuple[str, str]] = set()
     candidates: dict[tuple[str, str], Diagnostic] = {}
     for graph in graphs:

@@ -12,7 +12,7 @@ from protonet.data.datum_batches import DatumBatches, first_image_shape
 from protonet.data.transformer import Transformer
 from protonet.ir.protonet_pb2 import DataParameter
 
-from .base import TRAIN, Between, LayerError, Shape
+from .base import TRAIN, Between, LayerError, Shape, SourceMissing
 from .data_layer import PrefetchedLayer, about, batch_size
 from .registry import register
 
@@ -44,7 +44,7 @@ class Data(PrefetchedLayer):
         self.depth = max(1, self.settings.prefetch)
         if self.settings.backend != DataParameter.LMDB:
             stated = self.settings.HasField("backend")
-            raise LayerError(
+            raise SourceMissing(
                 "LevelDB databases cannot be read"
                 if stated
                 else "the backend is not stated, and its default is LEVELDB, which cannot be read",
