@@ -1,0 +1,132 @@
+"""Convolution and its gradients against the defining sum, on every instruction set."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from protonet import kernels
+
+# n, channels, size, outputs, kernel, stride, pad, dilation, group
+CASES = [
+    (1, 3, (9, 8), 4, (3, 2), (1, 1), (0, 0), (1, 1), 1),
+    (5, 4, (9, 7), 6, (3, 3), (2, 2), (1, 1), (1, 1), 2),
+    (3, 4, (11, 11), 4, (3, 3), (1, 1), (2, 2), (2, 2), 4),
+    (2, 3, (8, 8), 5, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    (2, 3, (8, 8), 5, (1, 1), (2, 2), (0, 0), (1, 1), 1),
+    (9, 2, (7, 5), 3, (5, 3), (1, 1), (4, 1), (1, 1), 1),
+    (2, 2, (23,), 3, (4,), (3,), (2,), (1,), 1),
+    (2, 2, (5, 6, 7), 3, (3, 2, 3), (1, 2, 1), (1, 0, 2), (1, 1, 2), 1),
+    (3, 4, (), 6, (), (), (), (), 2),
+    (1, 20, (40, 41), 17, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+]
+
+
+def out_size(size, kernel, stride, pad, dilation):
+    axes = zip(size, kernel, stride, pad, dilation, strict=True)
+    return tuple((h + 2 * p - d * (f - 1) - 1) // s + 1 for h, f, s, p, d in axes)
+
+
+class Problem:
+    """Random operands of one case and the kernels' arguments for them."""
+
+    def __init__(self, case, dtype, seed=0):
+        n, c, size, o, kernel, stride, pad, dilation, group = case
+        out = out_size(size, kernel, stride, pad, dilation)
+        random = np.random.default_rng(seed)
+        self.x, self.w, self.b, self.dy = (
+            random.standard_normal(shape).astype(dtype)
+            for shape in ((n, c, *size), (o, c // group, *kernel), (o,), (n, o, *out))
+        )
+        self.shape = {
+            "n": n, "channels": c, "outputs": o, "group": group, "axes": len(size), "size": size,
+            "out": out, "kernel": kernel, "stride": stride, "pad": pad, "dilation": dilation,
+        }  # fmt: skip
+
+    def forward(self, **more):
+        y = np.full_like(self.dy, np.nan)
+        kernels.convolution(x=self.x, weight=self.w, bias=self.b, y=y, **self.shape, **more)
+        return y
+
+    def backward(self):
+        dx = np.full_like(self.x, np.nan)
+        dw, db = np.ones_like(self.w), np.ones_like(self.b)
+        kernels.convolution_backward_data(shape={"weight": self.w, **self.shape}, dy=self.dy, dx=dx)
+        kernels.convolution_backward_weight(
+            shape={"x": self.x, **self.shape}, dy=self.dy, dweight=dw, dbias=db
+        )
+        return dx, dw, db
+
+    def defined(self):
+        """y, dx, dw, db by the defining sum in float64, one filter tap at a time."""
+        s = self.shape
+        x, w, dy = (a.astype(np.float64) for a in (self.x, self.w, self.dy))
+        pads = [(0, 0), (0, 0), *[(p, p) for p in s["pad"]]]
+        padded = np.pad(x, pads)
+        dpadded = np.zeros_like(padded)
+        y = np.zeros(dy.shape) + self.b.reshape(1, -1, *[1] * s["axes"])
+        dw = np.zeros_like(w)
+        taps = itertools.product(*[range(f) for f in s["kernel"]])
+        gc, go = s["channels"] // s["group"], s["outputs"] // s["group"]
+        for tap, g in itertools.product(list(taps), range(s["group"])):
+            where = tuple(
+                slice(t * d, t * d + (o - 1) * st + 1, st)
+                for t, d, o, st in zip(tap, s["dilation"], s["out"], s["stride"], strict=True)
+            )
+            ins, outs = slice(g * gc, (g + 1) * gc), slice(g * go, (g + 1) * go)
+            seen = padded[(slice(None), ins, *where)]
+            weight = w[(outs, slice(None), *tap)]
+            y[:, outs] += np.einsum("oc,nc...->no...", weight, seen)
+            dpadded[(slice(None), ins, *where)] += np.einsum("oc,no...->nc...", weight, dy[:, outs])
+            flat = dy[:, outs].reshape(s["n"], go, -1), seen.reshape(s["n"], gc, -1)
+            dw[(outs, slice(None), *tap)] += np.einsum("nop,ncp->oc", *flat)
+        inside = tuple(slice(p, p + h) for p, h in zip(s["pad"], s["size"], strict=True))
+        db = dy.sum(axis=(0, *range(2, dy.ndim)))
+        return y, dpadded[(slice(None), slice(None), *inside)], dw, db
+
+
+def assert_close(got, want):
+    assert np.max(np.abs(got - want)) <= 40 * np.finfo(got.dtype).eps * (np.max(np.abs(want)) + 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_forward_and_gradients_equal_the_defining_sum(isa, case, dtype):
+    problem = Problem(case, dtype)
+    y, dx, dw, db = problem.defined()
+    assert_close(problem.forward(), y)
+    assert_close(problem.forward(by_columns=1), y)
+    got = problem.backward()
+    assert_close(got[0], dx)
+    assert_close(got[1], dw + 1)  # parameters' gradients are added to what is there
+    assert_close(got[2], db + 1)
+
+
+@pytest.mark.parametrize(
+    "case", [CASES[1], CASES[-1], (64, 20, (12, 12), 50, (5, 5), (1, 1), (0, 0), (1, 1), 1)]
+)
+def test_bits_do_not_depend_on_the_number_of_threads(case):
+    problem = Problem(case, np.float32)
+    before = kernels.threads()
+    results = []
+    for threads in (1, 2, 5):
+        kernels.choose_threads(threads)
+        results.append((problem.forward(), *problem.backward()))
+    kernels.choose_threads(before)
+    for result in results[1:]:
+        for got, want in zip(result, results[0], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_im2col_and_col2im_are_transposes(case):
+    problem = Problem(case, np.float64)
+    s = problem.shape
+    rows = s["channels"] * math.prod(s["kernel"])
+    columns = np.full((s["n"], rows, math.prod(s["out"])), np.nan)
+    kernels.im2col(shape={"x": problem.x, **s}, columns=columns)
+    other = np.random.default_rng(3).standard_normal(columns.shape)
+    back = np.full_like(problem.x, np.nan)
+    kernels.col2im(shape=s, columns=other, x=back)
+    np.testing.assert_allclose(np.vdot(columns, other), np.vdot(problem.x, back), rtol=1e-10)

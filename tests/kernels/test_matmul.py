@@ -1,0 +1,78 @@
+"""The matrix product, on every instruction set that this machine has, against numpy in float64."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protonet import kernels
+
+
+def product(a, b, c, *, beta=0.0, row_bias=None, column_bias=None, transpose=(False, False)):
+    """c = a b + beta c + biases by the kernel, with a and b stored transposed if asked."""
+    m, k = a.shape
+    n = b.shape[1]
+    stored_a = np.ascontiguousarray(a.T if transpose[0] else a)
+    stored_b = np.ascontiguousarray(b.T if transpose[1] else b)
+    kernels.matmul(
+        a=stored_a, b=stored_b, c=c, row_bias=row_bias, column_bias=column_bias, m=m, n=n, k=k,
+        a_row=1 if transpose[0] else k, a_column=m if transpose[0] else 1,
+        b_row=1 if transpose[1] else n, b_column=k if transpose[1] else 1, c_row=n, beta=beta,
+    )  # fmt: skip
+    return c
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 500, 801), (3, 2, 5), (15, 33, 7), (29, 100, 1000), (200, 129, 400)]
+)
+@pytest.mark.parametrize("transpose", [(a, b) for a in (False, True) for b in (False, True)])
+def test_product_with_biases_and_beta_equals_numpy(isa, dtype, shape, transpose):
+    m, n, k = shape
+    random = np.random.default_rng(m * n + k)
+    a, b = (
+        random.standard_normal((m, k)).astype(dtype),
+        random.standard_normal((k, n)).astype(dtype),
+    )
+    c, row, column = (random.standard_normal(s).astype(dtype) for s in ((m, n), m, n))
+    want = a.astype(np.float64) @ b + 0.5 * c + row[:, None] + column
+    got = product(a, b, c, beta=0.5, row_bias=row, column_bias=column, transpose=transpose)
+    scale = np.abs(a).astype(np.float64) @ np.abs(b) + 1
+    assert np.max(np.abs(got - want) / scale) < 4 * np.finfo(dtype).eps
+
+
+def test_empty_inner_size_leaves_the_biases():
+    c = np.ones((2, 3), np.float32)
+    bias = np.array([1.0, 2.0], np.float32)
+    product(np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32), c, beta=1, row_bias=bias)
+    np.testing.assert_array_equal(c, [[2, 2, 2], [3, 3, 3]])
+
+
+def test_beta_zero_overwrites_even_nan():
+    c = np.full((20, 40), np.nan, np.float32)
+    product(np.ones((20, 3), np.float32), np.ones((3, 40), np.float32), c)
+    np.testing.assert_array_equal(c, 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 900), st.booleans(), st.booleans())
+def test_product_of_whole_numbers_is_exact(m, n, k, ta, tb):
+    random = np.random.default_rng(k)
+    a = random.integers(-8, 8, (m, k)).astype(np.float32)
+    b = random.integers(-8, 8, (k, n)).astype(np.float32)
+    got = product(a, b, np.zeros((m, n), np.float32), transpose=(ta, tb))
+    np.testing.assert_array_equal(got, a @ b)
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    random = np.random.default_rng(1)
+    a = random.standard_normal((300, 700)).astype(np.float32)
+    b = random.standard_normal((700, 500)).astype(np.float32)
+    before = kernels.threads()
+    results = []
+    for threads in (1, 2, 3):
+        kernels.choose_threads(threads)
+        results.append(product(a, b, np.zeros((300, 500), np.float32)))
+    kernels.choose_threads(before)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
