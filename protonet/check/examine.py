@@ -82,7 +82,7 @@ def examine_net(document: Document[NetParameter], options: Options) -> Examinati
         )
         for phase in options.phases
     ]
-    found = Examination(document.source.file, "net", list(document.diagnostics))
+    found = Examination(document.source.file, "net")
     if len(options.phases) > 1:
         states = _with_sources(net, states, found, document.source)
     judge_views(document, states, options, found)
@@ -95,9 +95,10 @@ def judge_views(
     options: Options,
     found: Examination,
 ) -> None:
-    """Adds a view of the net for each state, and what is wrong in them, each thing once."""
+    """Adds a view of the net for each state, and all that was found, each thing once."""
     damaged = _damaged_layers(document)
     views = []
+    noticed = list(document.diagnostics)
     seen: set[tuple[str, Span | str]] = set()
     for label, state in states:
         graph = build_graph(
@@ -112,14 +113,20 @@ def judge_views(
         diagnostics = _reliable(document, diagnostics)
         new = [item for item in diagnostics if _key(item) not in seen]
         seen |= {_key(item) for item in new}
-        found.diagnostics += new
-    found.diagnostics += _reliable(document, unused_tops([view.graph for view in views]))
+        noticed += new
+    noticed += _reliable(document, unused_tops([view.graph for view in views]))
+    found.diagnostics += sorted(noticed, key=_place)
     found.views += views
 
 
 def _key(diagnostic: Diagnostic) -> tuple[str, Span | str]:
     """Two phases tell the same mistake with other batch sizes: the place makes it the same."""
     return diagnostic.code, diagnostic.spans[0] if diagnostic.spans else diagnostic.message
+
+
+def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+    span = diagnostic.spans[0] if diagnostic.spans else None
+    return (span.line, span.column) if span else (0, 0)
 
 
 def _reliable(document: Document[NetParameter], diagnostics: list[Diagnostic]) -> list[Diagnostic]:

@@ -10,7 +10,7 @@ resolve.py, counts.py, sizes.py, sharing.py for the others; layers bring their o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from protonet.fillers import judge
@@ -22,6 +22,7 @@ from protonet.layers.registry import layer_class, layer_types
 from protonet.prototxt.diagnostics import Diagnostic, Severity, Span, nearest
 from protonet.prototxt.source import Path, SourceMap
 
+from .assumed import assumed_shapes
 from .counts import counts_fit
 from .resolve import resolve
 from .sharing import LearnableParameter, share_parameters
@@ -128,8 +129,8 @@ def build_graph(
     """Resolves and infers an upgraded net for one phase; the graph holds all diagnostics.
 
     `known_inputs` overrides the shapes of blobs that Input or data layers make. `lenient` is
-    for looking at a net that is not going to run: a data source that is not there and a layer
-    of foreign code leave shapes unknown (I110) instead of being errors. `splits` puts Caffe's
+    for looking at a net that is not going to run: a data source that is not there is no error,
+    its shapes are what the layer's settings tell (I110), those of foreign code are unknown. `splits` puts Caffe's
     Split layers in. Layers whose text, at one of the spans `damaged`, could not be read whole
     stay in their places unjudged.
     """
@@ -156,8 +157,10 @@ class _Builder:
     def __init__(self, graph: Graph, known_inputs: dict[str, Shape], lenient: bool) -> None:
         self.graph, self.known_inputs, self.lenient = graph, known_inputs, lenient
         self.ids: dict[str, int] = {}
+        self.granted: list[Shape | None] | None = None  # of a layer that could not be made
 
     def add(self, param: LayerParameter, path: Path, broken: bool) -> None:
+        self.granted = None
         layer = None if broken else self._create(param, path)
         node = Node(param, path, layer, [], [])
         self._join(node)
@@ -207,7 +210,7 @@ class _Builder:
             layer = made(param, self.graph.state.phase)
         except LayerError as error:
             if self.lenient and isinstance(error, SourceMissing):
-                self._tell_unreadable(node, error)
+                self.granted = self._take_for_granted(node, error)
             else:
                 self._complain(node, error)
             return None
@@ -220,7 +223,9 @@ class _Builder:
         node.bottom_shapes = [graph.blob_shapes[blob] for blob in node.bottoms]
         node.top_shapes = [None] * len(node.tops)
         bottoms = [shape for shape in node.bottom_shapes if shape is not None]
-        if node.layer is not None and len(bottoms) == len(node.bottoms):
+        if node.layer is None and self.granted is not None:
+            node.top_shapes, node.parameters = self._overridden(node, self.granted), []
+        elif node.layer is not None and len(bottoms) == len(node.bottoms):
             try:
                 node.top_shapes = self._inferred(node, node.layer, bottoms)
                 node.parameters = node.layer.parameters(bottoms)
@@ -234,30 +239,44 @@ class _Builder:
 
     def _inferred(self, node: Node, layer: Layer, bottoms: list[Shape]) -> list[Shape | None]:
         """Asks the layer, or takes what the caller knows of an input."""
-        names = [self.graph.blob_names[blob] for blob in node.tops]
-        known = [None if node.bottoms else self.known_inputs.get(name) for name in names]
-        if known and all(shape is not None for shape in known):
+        unknown: list[Shape | None] = [None] * len(node.tops)
+        known = self._overridden(node, unknown)
+        if known and None not in known:
             return known
         try:
-            tops: list[Shape | None] = list(layer.infer(bottoms))
+            return self._overridden(node, list(layer.infer(bottoms)))
         except SourceMissing as error:
             if not self.lenient:
                 raise
-            self._tell_unreadable(node, error)
-            tops = [None] * len(node.tops)
-        return [shape if given is None else given for given, shape in zip(known, tops, strict=True)]
+            return self._overridden(node, self._take_for_granted(node, error))
 
-    def _tell_unreadable(self, node: Node, error: LayerError) -> None:
+    def _overridden(self, node: Node, shapes: Sequence[Shape | None]) -> list[Shape | None]:
+        """Returns these shapes of a layer's tops, or what the caller knows of an input."""
+        if node.bottoms:
+            return list(shapes)
+        names = [self.graph.blob_names[blob] for blob in node.tops]
+        return [self.known_inputs.get(n, shape) for n, shape in zip(names, shapes, strict=True)]
+
+    def _take_for_granted(self, node: Node, error: SourceMissing) -> list[Shape | None]:
+        """Returns what the settings tell of data that is not there, and says so."""
+        shapes = assumed_shapes(node.param)
+        first = shapes[0] if shapes else None
         found = layer_diagnostic(self.graph, node, error)
         self.graph.diagnostics.append(
             Diagnostic(
                 "I110",
-                f"{found.message}: the shapes that follow from it are not judged",
+                found.message
+                + (
+                    ": the shapes that follow from it are not judged"
+                    if first is None
+                    else f": its images are taken to be {shape_text(first)}"
+                ),
                 found.spans,
                 notes=found.notes,
                 help=found.help,
             )
         )
+        return shapes
 
     def _complain(self, node: Node, error: LayerError) -> None:
         self.graph.diagnostics.append(layer_diagnostic(self.graph, node, error))

@@ -1,8 +1,8 @@
 """What Caffe accepts without a word and is likely a mistake.
 
 Codes: W201 softmax twice, W202 a loss over one class, W203 batch-norm's statistics the wrong way
-round, W204 a label that is asked for a gradient, W205 weights that start at zero, W206 mirrored test
-images; I101 unused top.
+round, W204 a label that is asked for a gradient, W205 weights that start at zero, W206 mirrored
+test images; I101 unused top. A habit is told once, with the names of the other layers.
 """
 
 from __future__ import annotations

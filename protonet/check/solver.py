@@ -40,7 +40,6 @@ def examine_solver(document: Document[SolverParameter], options: Options) -> Exa
         net = _read(document, group[0], found)
         if net is None:
             continue
-        found.diagnostics += net.diagnostics
         states = [
             (_label(source), _state(solver, net.message, source, options)) for source in group
         ]
