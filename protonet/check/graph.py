@@ -130,9 +130,9 @@ def build_graph(
 
     `known_inputs` overrides the shapes of blobs that Input or data layers make. `lenient` is
     for looking at a net that is not going to run: a data source that is not there is no error,
-    its shapes are what the layer's settings tell (I110), those of foreign code are unknown. `splits` puts Caffe's
-    Split layers in. Layers whose text, at one of the spans `damaged`, could not be read whole
-    stay in their places unjudged.
+    its shapes are what the layer's settings tell (I110), those of foreign code are unknown.
+    `splits` puts Caffe's Split layers in. Layers whose text, at one of the spans `damaged`,
+    could not be read whole stay in their places unjudged.
     """
     kept, source, diagnostics = filter_net(net, state, source)
     graph = Graph(net.name, state, kept, source, diagnostics=diagnostics)
