@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .protonet_pb2 import BlobProto
-from .wire import FIXED32, FIXED64, LENGTH, VARINT, WireError, field_at, fields_in, varint_at
+from .wire import FIXED32, FIXED64, LENGTH, VARINT, Field, WireError, field_at, fields_in, varint_at
 
 __all__ = ["Array", "BlobError", "StoredBlob", "blob_array", "blob_bytes", "blob_in", "blob_proto"]
 
@@ -58,7 +58,7 @@ def blob_in(buffer: memoryview, start: int = 0, end: int | None = None) -> Store
         elif number in pieces and wire == LENGTH:
             pieces[number].append(_packed(buffer, number, field.start, field.end))
         elif (number, wire) in ((_DATA, FIXED32), (_DOUBLE_DATA, FIXED64)):
-            values, following = _unpacked(buffer, number, position, end)
+            values, following = _unpacked(buffer, field, position, end)
             pieces[number].append(values)
         elif number == _RAW_DATA and wire == LENGTH:
             has_raw_data = True
@@ -123,17 +123,17 @@ def _packed(buffer: memoryview, number: int, start: int, end: int) -> Array:
     return np.frombuffer(buffer, dtype, count, start)
 
 
-def _unpacked(buffer: memoryview, number: int, position: int, end: int) -> tuple[Array, int]:
-    """Read a run of values that each have a tag; returns them and the position after them."""
-    value = "<f8" if number == _DOUBLE_DATA else "<f4"
-    tag = buffer[position]
+def _unpacked(buffer: memoryview, field: Field, position: int, end: int) -> tuple[Array, int]:
+    """Read the run of values, each with a tag, that begins with the field at `position`.
+
+    Returns the values and the position after them.
+    """
+    value = "<f8" if field.number == _DOUBLE_DATA else "<f4"
+    if field.start - position > 1:  # a tag of more bytes than it needs
+        return np.frombuffer(buffer, value, 1, field.start), field.end
     record = np.dtype([("tag", "u1"), ("value", value)])
-    most = (end - position) // record.itemsize
-    records = np.frombuffer(buffer, record, most, position)
-    run = _run_length(records["tag"], tag)
-    if run == 0:  # a tag written in more bytes than it needs
-        after = varint_at(buffer, position, end)[1]
-        return np.frombuffer(buffer, value, 1, after), after + np.dtype(value).itemsize
+    records = np.frombuffer(buffer, record, (end - position) // record.itemsize, position)
+    run = _run_length(records["tag"], buffer[position])
     return records["value"][:run], position + run * record.itemsize
 
 

@@ -64,28 +64,38 @@ def atomic_path(path: FilePath) -> Iterator[str]:
 
     As `atomic_write`, for libraries that want to open the file themselves.
     """
-    target = os.path.realpath(path)  # a link stays a link
-    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
-        yield target  # a device or pipe cannot be replaced
-        return
-    temporary = f"{target}.{secrets.token_hex(4)}.tmp"
     try:
-        if os.path.isdir(target):
-            raise IsADirectoryError(None, "it is a folder")
-        # Made here, not by the caller, so that it has the permissions the user's umask gives.
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        yield temporary
-        _sync(temporary)
-        if os.path.exists(target):
-            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-        os.replace(temporary, target)
-        _sync(os.path.dirname(target))
+        target = _target(path)
+        if os.path.exists(target) and not os.path.isfile(target):
+            yield target  # a device or a pipe cannot be replaced
+            return
+        temporary = f"{target}.{secrets.token_hex(4)}.tmp"
+        try:
+            # Made here, not by the caller, to have the permissions that the umask gives.
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            yield temporary
+            if os.path.exists(target):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            _sync(temporary)
+            os.replace(temporary, target)
+            _sync(os.path.dirname(target))
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
     except OSError as error:
         message = f"cannot write this file: {_reason(error)}"
         raise Error(Diagnostic("E314", message, (place(os.fspath(path)),))) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+
+
+def _target(path: FilePath) -> str:
+    """Give the file that a path leads to, so that a link stays a link. Raises OSError."""
+    try:
+        target = os.path.realpath(path)
+    except ValueError as error:  # a name with a NUL in it
+        raise OSError(None, str(error)) from error
+    if os.path.isdir(target):
+        raise IsADirectoryError(None, "this is a folder")
+    return target
 
 
 def _sync(path: str) -> None:

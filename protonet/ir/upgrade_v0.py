@@ -130,7 +130,8 @@ def _upgrade_layer(
             new_name, messages = _FIELDS.get(name, ("", {}))
             message_name = messages.get(old.type) or messages.get(_ANY)
             if message_name is None:
-                dropped.setdefault((name, old.type), (*old_path, name))
+                if old.type in V0_LAYER_TYPES:  # the others are told as unknown
+                    dropped.setdefault((name, old.type), (*old_path, name))
                 continue
             moved: Path = (*path, message_name, new_name) if new_name else (*path, message_name)
             moves[moved] = (*old_path, name)
@@ -142,8 +143,7 @@ def _set(message: Any, name: str, value: Any) -> None:
     """Set a field of a message, or without a name the message itself."""
     if not name:
         message.MergeFrom(value)
-        return
-    if isinstance(value, Message):
+    elif isinstance(value, Message):
         getattr(message, name).MergeFrom(value)
     elif isinstance(message, ConvolutionParameter) and name in _PER_AXIS:
         getattr(message, name).append(value)  # one for all axes
