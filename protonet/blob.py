@@ -20,6 +20,24 @@ def _zeros(count: int, dtype: np.dtype) -> np.ndarray:
     return raw[skip : skip + count]
 
 
+class _Memory:
+    """One of a blob's two arrays: as much as it ever needed, seen in the present shape."""
+
+    def __init__(self) -> None:
+        self.flat: np.ndarray | None = None
+        self.view: np.ndarray | None = None
+
+    def seen(self, shape: tuple[int, ...], count: int, dtype: np.dtype) -> np.ndarray:
+        if self.flat is None or self.flat.size < count:
+            self.flat, self.view = _zeros(count, dtype), None
+        if self.view is None or self.view.shape != shape:
+            self.view = self.flat[:count].reshape(shape)
+        return self.view
+
+    def share(self, array: np.ndarray) -> None:
+        self.flat, self.view = array.reshape(-1), None
+
+
 class Blob:
     """Values `data` and gradient `diff`: C-contiguous arrays of one shape and float type.
 
@@ -31,8 +49,7 @@ class Blob:
     def __init__(self, shape: Sequence[int] = (), dtype: type | np.dtype = np.float32) -> None:
         self.dtype = np.dtype(dtype)
         self._shape = tuple(int(size) for size in shape)
-        self._data: np.ndarray | None = None
-        self._diff: np.ndarray | None = None
+        self._data, self._diff = _Memory(), _Memory()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,38 +62,26 @@ class Blob:
 
     @property
     def data(self) -> np.ndarray:
-        if self._data is None:
-            self._data = _zeros(self.count, self.dtype)
-        if self._data.shape != self._shape:
-            self._data = self._data.reshape(-1)[: self.count].reshape(self._shape)
-        return self._data
+        return self._data.seen(self._shape, self.count, self.dtype)
 
     @property
     def diff(self) -> np.ndarray:
-        if self._diff is None:
-            self._diff = _zeros(self.count, self.dtype)
-        if self._diff.shape != self._shape:
-            self._diff = self._diff.reshape(-1)[: self.count].reshape(self._shape)
-        return self._diff
+        return self._diff.seen(self._shape, self.count, self.dtype)
 
     def reshape(self, *shape: int) -> None:
         """Changes the shape; values are kept in memory order where the count allows."""
         self._shape = tuple(int(size) for size in shape)
-        if self._data is not None and self._data.size < self.count:
-            self._data = None
-        if self._diff is not None and self._diff.size < self.count:
-            self._diff = None
 
     def reshape_like(self, other: Blob) -> None:
         self.reshape(*other.shape)
 
     def share_data(self, other: Blob) -> None:
         """Makes `data` the other blob's memory, seen in this blob's shape; counts must agree."""
-        self._data = other.data.reshape(self._shape)
+        self._data.share(other.data)
 
     def share_diff(self, other: Blob) -> None:
         """Makes `diff` the other blob's memory, seen in this blob's shape; counts must agree."""
-        self._diff = other.diff.reshape(self._shape)
+        self._diff.share(other.diff)
 
     def _legacy_axis(self, axis: int) -> int:
         return self._shape[axis] if axis < len(self._shape) else 1
