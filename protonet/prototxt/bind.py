@@ -24,9 +24,10 @@ from protonet.prototxt.tree import (
     Strings,
     Word,
     split,
+    token_end,
     token_start,
 )
-from protonet.prototxt.values import number
+from protonet.prototxt.values import looks_like_integer, number
 
 __all__ = ["bind"]
 
@@ -188,7 +189,7 @@ class _Binder:
                 "E001",
                 f"unexpected {quoted(string)} after {quoted(word)}",
                 token_start(string),
-                token_start(string) + len(string),
+                token_end(string),
             )
         elif field.kind not in (Kind.STRING, Kind.BYTES):
             self._wrong_type(field, item, strings)
@@ -221,7 +222,7 @@ class _Binder:
                     label=f"becomes {overflowed}",
                 )
                 return
-        if field.kind is Kind.INTEGER and hints.is_integer(word.text):
+        if field.kind is Kind.INTEGER and looks_like_integer(word.text):
             low, high = field.limits
             self.rejected.add(word.start)
             self._fault(
@@ -235,7 +236,7 @@ class _Binder:
             self.rejected.add(word.start)
             self._fault(
                 "E007",
-                f"{quoted(word.text)} is not a value of {field.name} ({field.enum_name})",
+                f"{quoted(word.text)} is not a value of {quoted(field.name)} ({field.enum_name})",
                 word.start,
                 word.end,
                 help=hints.enum_value(field, word.text),

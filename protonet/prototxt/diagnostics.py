@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -169,16 +169,20 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Find the candidate that was most likely meant by `word`, None when none is close.
 
     A candidate that differs in case and separators only (`POOLING`, `kernelsize`) wins;
-    then the one with the most letters in common, if they are at least 60 %.
+    then the one with most letters in common, if they are two thirds of both; then the
+    first that `word` is the beginning of (`Conv`).
     """
     if not word or len(word) > _LONGEST_GUESSABLE_WORD:
         return None
     by_folded: dict[str, str] = {}
     for candidate in candidates:
         by_folded.setdefault(_folded(candidate), candidate)
-    close: Sequence[str] = [_folded(word)]
-    if close[0] not in by_folded:
-        close = difflib.get_close_matches(close[0], by_folded, n=1, cutoff=0.6)
+    folded = _folded(word)
+    if folded in by_folded:
+        return by_folded[folded]
+    close = difflib.get_close_matches(folded, by_folded, n=1, cutoff=2 / 3)
+    if not close and len(folded) >= 3:
+        close = [candidate for candidate in by_folded if candidate.startswith(folded)]
     return by_folded[close[0]] if close else None
 
 

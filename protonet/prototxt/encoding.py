@@ -1,10 +1,10 @@
-"""From the bytes of a text file to its characters."""
+"""From the bytes of a text file to its characters, and from these to what can be shown."""
 
 from __future__ import annotations
 
 import codecs
 
-__all__ = ["decoded"]
+__all__ = ["decoded", "printable"]
 
 _FALLBACK = "protonet.latin1"
 
@@ -25,3 +25,18 @@ def decoded(data: bytes) -> str:
     so such bytes can only stand in comments and strings, where they do no harm.
     """
     return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", _FALLBACK)
+
+
+def printable(text: str) -> str:
+    """Replace what would move the cursor, colour the terminal or fail to encode."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else _picture(character) for character in text
+    )
+
+
+def _picture(character: str) -> str:
+    if character < " ":
+        return chr(0x2400 + ord(character))
+    return "\N{SYMBOL FOR DELETE}" if character == "\x7f" else "\N{REPLACEMENT CHARACTER}"

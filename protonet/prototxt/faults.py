@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from protonet.prototxt.diagnostics import Diagnostic
+from protonet.prototxt.encoding import printable
 from protonet.prototxt.source import SourceMap
 
 __all__ = ["Fault", "Faults", "TooManyFaults", "quoted"]
@@ -56,8 +57,10 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         """Add a fault. Raises TooManyFaults when there are enough of them."""
+        if len(self._faults) > _MOST:
+            raise TooManyFaults
         self._faults.append(fault)
-        if len(self._faults) >= _MOST:
+        if len(self._faults) == _MOST:
             self._faults.append(
                 Fault(
                     "E009",
@@ -71,6 +74,8 @@ class Faults:
 
     def diagnostics(self, source: SourceMap) -> list[Diagnostic]:
         """Give the faults as diagnostics, in the order of the text."""
+        # A field with broken syntax is not also told that it is unknown.
+        broken = {fault.start for fault in self._faults if fault.code == "E001"}
         return [
             Diagnostic(
                 fault.code,
@@ -84,6 +89,7 @@ class Faults:
                 fault.help,
             )
             for fault in sorted(self._faults, key=lambda fault: fault.start)
+            if fault.code != "E002" or fault.start not in broken
         ]
 
 
@@ -91,4 +97,5 @@ def quoted(text: str) -> str:
     """Show a piece of the user's text in a message: in quotes if it has none, not too long."""
     if len(text) > _LONGEST_QUOTE:
         text = f"{text[: _LONGEST_QUOTE - 1]}…"
+    text = printable(text)
     return text if text[:1] in ("'", '"') else f'"{text}"'

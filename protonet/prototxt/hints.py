@@ -8,13 +8,15 @@ from typing import Any
 
 from protonet.prototxt import values
 from protonet.prototxt.diagnostics import nearest
+from protonet.prototxt.encoding import printable
 from protonet.prototxt.schema import FieldType, Kind, MessageType
 from protonet.prototxt.tree import Block, Item, Strings, Word
 
-__all__ = ["enum_value", "expected", "is_integer", "layer_note", "unknown_field", "wrong_type"]
+__all__ = ["enum_value", "expected", "layer_note", "unknown_field", "wrong_type"]
 
 _LISTED = 10
 _MENTIONED = 3
+_ROOTS = ("NetParameter", "SolverParameter", "LabelMap")
 
 # Old names of layer types that do not follow from their letters or from a `*_param` field.
 _RENAMED_TYPES = {"ABSVAL": "AbsVal", "BNLL": "BNLL", "SOFTMAX_LOSS": "SoftmaxWithLoss"}
@@ -26,15 +28,6 @@ def expected(field: FieldType) -> str:
     if names and len(names) <= _LISTED:
         return f"one of {', '.join(names)}"
     return f"a name of {field.enum_name}" if names else field.kind.value
-
-
-def is_integer(word: str) -> bool:
-    """Whether a word is a whole number, of whatever size."""
-    try:
-        values.integer(word)
-    except ValueError:
-        return word.lstrip("+-").isdigit() and word.lstrip("+-")[0] != "0"
-    return True
 
 
 def enum_value(field: FieldType, word: str) -> str:
@@ -66,7 +59,7 @@ def _wrong_word(owner: MessageType, field: FieldType, word: str) -> str:
                 f"{word} belongs to the old form layers {{ }}; "
                 f'in layer {{ }} write type: "{_todays_type(owner, word)}"'
             )
-        return f'put it in quotes: {field.name}: "{word[:60]}"'
+        return f'put it in quotes: {field.name}: "{printable(word[:60])}"'
     if field.kind is Kind.BOOLEAN and word.lower() in ("true", "false", "yes", "no", "on", "off"):
         return f"write {str(word.lower() in ('true', 'yes', 'on')).lower()}"
     if field.kind is Kind.INTEGER:
@@ -83,15 +76,16 @@ def _wrong_string(owner: MessageType, field: FieldType, strings: Strings) -> str
     names = list(field.enum_numbers or ())
     near = nearest(text, names)
     if owner.name == "V1LayerParameter" and field.name == "type":
+        todays = f'layer {{ type: "{printable(text[:60])}" ... }}'
         old = f", or the old name without quotes: type: {near}" if near else ""
-        return f'layers {{ }} is the old form: write layer {{ type: "{text[:60]}" ... }}{old}'
+        return f"layers {{ }} is the old form: write {todays}{old}"
     if near:
         return f"write {field.name}: {near}, without quotes"
     try:
         readable = field.read is not None and field.read(text) is not None
     except ValueError:
         return ""
-    return f"write {field.name}: {text}, without quotes" if readable else ""
+    return f"write {field.name}: {printable(text[:60])}, without quotes" if readable else ""
 
 
 def _todays_type(layer: MessageType, old: str) -> str:
@@ -113,6 +107,8 @@ def unknown_field(name: str, holders: Sequence[MessageType]) -> str:
         elsewhere = f'{name} is a field of {around[-1].name}: is a "}}" missing above?'
     elif inside:
         elsewhere = f"{name} goes inside {_alternatives(inside)}"
+    elif not outer and _roots_with(name, inner):
+        elsewhere = f"{name} is a field of {_roots_with(name, inner)}: is this the right file?"
     elif beside:
         elsewhere = f"{name} is a field of {_alternatives(beside)}"
     near = _nearest_field(name, inner)
@@ -123,6 +119,14 @@ def unknown_field(name: str, holders: Sequence[MessageType]) -> str:
     if len(inner.fields) <= _LISTED:
         return f"its fields are {', '.join(inner.fields)}"
     return "it may come from a fork of Caffe that protonet does not know"
+
+
+def _roots_with(name: str, root: MessageType) -> str:
+    """Name the message types, of those that stand in files of their own, that have a field."""
+    types = root.descriptor.file.message_types_by_name
+    return " or ".join(
+        kind for kind in _ROOTS if kind in types and name in types[kind].fields_by_name
+    )
 
 
 @lru_cache(maxsize=256)
@@ -147,7 +151,7 @@ def layer_note(holders: Iterable[Any]) -> tuple[str, ...]:
         fields = holder.DESCRIPTOR.fields_by_name
         if "name" not in fields or not isinstance(holder.name, str) or not holder.name:
             continue
-        kind = getattr(holder, "type", "")
+        kind = holder.type if "type" in fields and holder.HasField("type") else ""
         if isinstance(kind, int):
             kind = fields["type"].enum_type.values_by_number[kind].name
         what = "layer" if "Layer" in holder.DESCRIPTOR.name else holder.DESCRIPTOR.name

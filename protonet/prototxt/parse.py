@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedToken
 
 from protonet.prototxt.faults import Faults
-from protonet.prototxt.recover import recover
+from protonet.prototxt.recover import DEEPEST_STACK, recover, too_deep
 from protonet.prototxt.tree import (
     Block,
     Body,
@@ -20,6 +20,7 @@ from protonet.prototxt.tree import (
     Value,
     Word,
     split,
+    token_end,
     token_start,
 )
 
@@ -35,11 +36,17 @@ class Tree(NamedTuple):
 
 def parse(text: str, faults: Faults) -> Tree:
     """Read the text into a tree; what breaks the grammar is put into `faults` and left out."""
+    parser = _grammar().parse_interactive(text, start="start")
+    state: Any = parser.parser_state
+    stack: list[Any] = state.value_stack
     try:
-        body = cast(Body, _grammar().parse(text, start="start"))
-        return Tree(body, [])
+        for token in state.lexer.lex(state):
+            state.feed_token(token)
+            if len(stack) > DEEPEST_STACK:
+                return Tree(too_deep(stack, faults), [])
+        return Tree(state.feed_token(Token("$END", "", len(text)), is_end=True), [])
     except UnexpectedToken as error:
-        return Tree(*recover(text, error, faults))
+        return Tree(*recover(text, parser, error.token, faults))
 
 
 @cache
@@ -123,8 +130,8 @@ class _TreeBuilder(Transformer[Token, Body]):
 
     def word(self, children: list[Any]) -> Word:
         token: Token = children[0]
-        return Word(str(token), token_start(token), token_start(token) + len(token))
+        return Word(str(token), token_start(token), token_end(token))
 
     def negative(self, children: list[Any]) -> Word:
         minus, token = children
-        return Word(f"-{token}", token_start(minus), token_start(token) + len(token))
+        return Word(f"-{token}", token_start(minus), token_end(token))

@@ -1,9 +1,9 @@
-"""What is said about broken syntax, and how reading goes on behind it.
+"""How reading goes on behind broken syntax.
 
-The parser stops at the first token that fits no rule. Here that token is explained, the
-parser's stack is put into a state in which the next field can be read, and parsing goes
-on: small slips (a missing colon, the wrong closing brace) are mended in place, otherwise
-the broken field is dropped and reading resumes at the next field or closing brace.
+The parser stops at the first token that fits no rule. Here the parser's stack is put into
+a state in which the next field can be read, and parsing goes on: small slips (a missing
+colon, the wrong closing brace) are mended in place, otherwise the broken field is dropped
+and reading resumes at the next field or closing brace.
 """
 
 from __future__ import annotations
@@ -13,43 +13,64 @@ from typing import Any
 
 from lark import Token
 from lark.exceptions import UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
 
+from protonet.prototxt.explain import explain
 from protonet.prototxt.faults import Fault, Faults, TooManyFaults, quoted
-from protonet.prototxt.tree import Body, split, token_start
+from protonet.prototxt.tree import Body, token_end, token_start
 
-__all__ = ["recover"]
+__all__ = ["DEEPEST_STACK", "recover", "too_deep"]
 
-_OPENERS = {"OPEN": "}", "LBRACE": "}", "LESSTHAN": ">"}
-_CLOSERS = {"RBRACE": "}", "MORETHAN": ">"}
-_CLOSER_TYPES = {"}": "RBRACE", ">": "MORETHAN"}
+_CLOSER_OF = {"OPEN": "}", "LBRACE": "}", "LESSTHAN": ">"}
+_CLOSERS = {"}": "RBRACE", ">": "MORETHAN"}
 _VALUES = {"NUMBER", "STRING", "UNCLOSED"}
 _AFTER_NAME = {"COLON", "LBRACE", "LESSTHAN"}
 _END = "$END"
 
+# Where reading stops: 140 blocks or more inside each other (protobuf allows 100), so that a
+# text of braces does not take the time and memory that its length asks for.
+DEEPEST_STACK = 1000
 
-def recover(text: str, error: UnexpectedToken, faults: Faults) -> tuple[Body, list[int]]:
-    """Read on behind a syntax error to the end of the text.
+
+def recover(
+    text: str, parser: InteractiveParser, token: Token, faults: Faults
+) -> tuple[Body, list[int]]:
+    """Read on behind the token that broke the grammar, to the end of the text.
 
     Gives the fields that could be read and the offsets of braces that were never closed.
     """
-    recovery = _Recovery(text, error, faults)
+    recovery = _Recovery(text, parser, faults)
     try:
-        return recovery.run(error.token), recovery.unclosed
+        return recovery.run(token), recovery.unclosed
     except TooManyFaults:
-        return Body(), []
+        return _outermost(parser.parser_state.value_stack), []
+
+
+def too_deep(stack: list[Any], faults: Faults) -> Body:
+    """Report that blocks stand inside each other without end; give the fields before them."""
+    opener = next(value for value in reversed(stack) if _is_opener(value))
+    faults.add(
+        Fault(
+            "E008",
+            "blocks are nested too deeply",
+            token_start(opener),
+            token_end(opener),
+            help='are closing braces "}" missing above?',
+        )
+    )
+    return _outermost(stack)
 
 
 class _Recovery:
-    def __init__(self, text: str, error: UnexpectedToken, faults: Faults) -> None:
+    def __init__(self, text: str, parser: InteractiveParser, faults: Faults) -> None:
         self.unclosed: list[int] = []
         self._text = text
         self._faults = faults
-        # Lark's handle on the stopped parser: its stacks of values and states.
-        self._parser: Any = error.interactive_parser
-        self._values: list[Any] = self._parser.parser_state.value_stack
-        self._states: list[Any] = self._parser.parser_state.state_stack
-        lexer: Any = self._parser.lexer_thread
-        self._rest: Iterator[Token] = lexer.lex(self._parser.parser_state)
+        self._parser = parser
+        self._values: list[Any] = parser.parser_state.value_stack
+        self._states: list[Any] = parser.parser_state.state_stack
+        lexer: Any = parser.lexer_thread
+        self._rest: Iterator[Token] = lexer.lex(parser.parser_state)
         self._pending: list[Token] = []
 
     def run(self, token: Token) -> Body:
@@ -61,82 +82,65 @@ class _Recovery:
             except UnexpectedToken:
                 self._mend(token)
                 continue
-            if token.type == _END:
-                assert body is not None  # the parser accepted the end
+            if body is not None:
                 return body
+            if len(self._values) > DEEPEST_STACK:
+                return too_deep(self._values, self._faults)
 
     def _next(self) -> Token:
         if self._pending:
             return self._pending.pop()
         return next(self._rest, None) or Token(_END, "", len(self._text))
 
+    def _peek(self) -> Token:
+        token = self._next()
+        self._pending.append(token)
+        return token
+
     def _mend(self, token: Token) -> None:
         """Say what is wrong at `token` and leave the parser ready for the next one."""
-        before = self._dangling()
+        before = self._begun()
         if token.type == _END and not before:
             self._close_all()
-        elif len(before) == 1 and before[0].type == "NAME":
-            self._mend_after_name(before[0], token)
-        elif not before and token.type in _CLOSERS:
+        elif not before and token in _CLOSERS:
             self._mend_closer(token)
-        else:
-            self._explain(before, token)
+        elif not (len(before) == 1 and _type(before[0]) == "NAME" and self._insert_colon(token)):
+            self._faults.add(explain(before, token))
             self._finish_or_drop()
             self._skip_to_field(token)
 
-    def _dangling(self) -> list[Any]:
-        """Give what lies on the stack above the innermost body or opening brace."""
+    def _begun(self) -> list[Any]:
+        """Give what has been read of a field: the stack above the innermost body or brace."""
         count = 0
         for value in reversed(self._values):
-            if isinstance(value, Body) or getattr(value, "type", None) in _OPENERS:
+            if isinstance(value, Body) or _is_opener(value):
                 break
             count += 1
         return self._values[len(self._values) - count :]
 
-    def _finish_or_drop(self) -> None:
-        """Keep a field that is complete without what follows it; drop an unfinished one."""
-        try:
-            self._parser.feed_token(Token("SEMICOLON", ";"))
-        except UnexpectedToken:
-            count = len(self._dangling())
-            if count:
-                del self._values[-count:]
-                del self._states[-count:]
-
     # ---- small slips -------------------------------------------------------------------
 
-    def _mend_after_name(self, name: Token, token: Token) -> None:
-        """A field name without what must follow it."""
-        following = self._next()
-        self._pending.append(following)
-        colon = Token("COLON", ":", _end(name))
-        if token.type == "STRAY" and token.startswith("="):
-            self._fault(token, 'expected ":", found "="', label='use ":"')
-            self._parser.feed_token(colon)
-            return
+    def _insert_colon(self, token: Token) -> bool:
+        """Mend `name value` and `name = value`, if it is one of these."""
+        name: Token = self._values[-1]
+        is_equals = token.type == "STRAY" and token[0] == "="
         is_value = token.type in _VALUES or (
-            token.type == "NAME" and following.type not in _AFTER_NAME
+            token.type == "NAME" and self._peek().type not in _AFTER_NAME
         )
-        if is_value:
-            self._faults.add(
-                Fault(
-                    "E001",
-                    f'expected ":" after {quoted(name)}',
-                    token_start(name),
-                    _end(name),
-                    label=f'":" is missing before {quoted(token)}',
-                )
-            )
-            self._parser.feed_token(colon)
+        if is_equals:
+            self._fault(token, f'expected ":", found {quoted(token)}', 'use ":"')
+        elif is_value:
+            missing = f'":" is missing before {quoted(token)}'
+            self._fault(name, f'expected ":" after {quoted(name)}', missing)
             self._pending.append(token)
-            return
-        self._explain([name], token)
-        self._finish_or_drop()
-        self._skip_to_field(token)
+        else:
+            return False
+        self._parser.feed_token(Token("COLON", ":", token_end(name)))
+        return True
 
     def _mend_closer(self, token: Token) -> None:
-        """A closing brace of the wrong kind, or one too many."""
-        opener = self._innermost_opener()
+        """A closing brace of the wrong kind closes all the same; one too many is dropped."""
+        opener = next((value for value in reversed(self._values) if _is_opener(value)), None)
         if opener is None:
             self._fault(
                 token,
@@ -144,158 +148,72 @@ class _Recovery:
                 help="remove it, or see whether a block above was closed too early",
             )
             return
-        closer = _OPENERS[opener.type]
-        self._fault(
-            token,
-            f'expected "{closer}", found "{token}"',
-            also=((_end(opener) - 1, _end(opener)),),
-        )
-        self._parser.feed_token(Token(_CLOSER_TYPES[closer], closer, token_start(token)))
-
-    def _innermost_opener(self) -> Token | None:
-        for value in reversed(self._values):
-            if getattr(value, "type", None) in _OPENERS:
-                opener: Token = value
-                return opener
-        return None
+        closer = _CLOSER_OF[opener.type]
+        end = token_end(opener)
+        self._fault(token, f'expected "{closer}", found "{token}"', also=((end - 1, end),))
+        self._parser.feed_token(Token(_CLOSERS[closer], closer, token_start(token)))
 
     def _close_all(self) -> None:
         """The text ends inside blocks: close them, and remember where they were opened."""
-        openers = [v for v in self._values if getattr(v, "type", None) in _OPENERS]
         end = len(self._text)
-        for opener in openers:
-            self.unclosed.append(_end(opener) - 1)
         self._pending.append(Token(_END, "", end))
-        for opener in openers:
-            closer = _OPENERS[opener.type]
-            self._pending.append(Token(_CLOSER_TYPES[closer], closer, end))
+        for opener in filter(_is_opener, self._values):
+            self.unclosed.append(token_end(opener) - 1)
+            closer = _CLOSER_OF[opener.type]
+            self._pending.append(Token(_CLOSERS[closer], closer, end))
 
     # ---- dropping a field --------------------------------------------------------------
+
+    def _finish_or_drop(self) -> None:
+        """Keep a field that is complete without what follows it; drop an unfinished one."""
+        try:
+            self._parser.feed_token(Token("SEMICOLON", ";"))
+        except UnexpectedToken:
+            count = len(self._begun())
+            if count:
+                del self._values[-count:]
+                del self._states[-count:]
 
     def _skip_to_field(self, token: Token) -> None:
         """Skip from `token` on to what can stand in a body: a field, a closing brace, the end."""
         while True:
-            if token.type in ("SCALAR", "OPEN", _END) or token.type in _CLOSERS:
-                # A brace that closes nothing here gets its own explanation when it is fed.
-                self._pending.append(token)
-                return
-            if token.type == "NAME":
-                following = self._next()
-                self._pending.append(following)
-                if following.type in _AFTER_NAME:
-                    self._pending.append(token)
-                    return
-            elif token.type == "LBRACE":
+            if token.type in ("SCALAR", "OPEN", _END) or token in _CLOSERS:
+                break
+            if token.type == "NAME" and self._peek().type in _AFTER_NAME:
+                break
+            if token.type == "LBRACE":
                 self._skip_block()
             token = self._next()
+        self._pending.append(token)
 
     def _skip_block(self) -> None:
         depth = 1
-        while depth:
+        while depth and self._peek().type != _END:
             token = self._next()
             if token.type in ("OPEN", "LBRACE"):
                 depth += 1
             elif token.type == "RBRACE":
                 depth -= 1
-            elif token.type == _END:
-                self._pending.append(token)
-                return
-
-    # ---- words -------------------------------------------------------------------------
-
-    def _explain(self, before: list[Any], token: Token) -> None:
-        found = "end of file" if token.type == _END else quoted(token)
-        if token.type == "UNCLOSED":
-            self._fault(
-                token,
-                "this string is not closed on its line",
-                help=f"end it with {token[0]}; a string cannot go over lines, "
-                "but two strings side by side are joined",
-            )
-        elif token.type == "STRAY" and self._explain_stray(token):
-            pass
-        elif token.type == "CONFLICT":
-            self._fault(
-                token,
-                "this line is the mark of a merge conflict",
-                help="keep one of the two versions and remove the marks",
-            )
-        elif token.type == "LSQB" and not before:
-            self._fault(
-                token,
-                'unexpected "[": extensions ([name]: value) are not supported',
-                label="expected a field name",
-            )
-        elif not before:
-            self._fault(token, f"expected a field name, found {found}")
-        elif getattr(before[0], "type", None) == "SCALAR":
-            self._fault(
-                token,
-                f"unexpected {found} after the value of {quoted(split(before[0]).name)}",
-                label="expected the next field",
-            )
-        else:
-            self._explain_inside_field(before, token, found)
-
-    def _explain_inside_field(self, before: list[Any], token: Token, found: str) -> None:
-        name = before[0]
-        kinds = [getattr(value, "type", None) for value in before]
-        if len(before) == 1:
-            self._fault(token, f'expected ":" or "{{" after {quoted(name)}, found {found}')
-        elif "LSQB" in kinds:
-            self._fault(
-                token,
-                f"unexpected {found} in the list of {quoted(name)}",
-                label='expected "," or "]" between values, or a value',
-            )
-        elif kinds == ["NAME", "COLON"] or kinds[-1] == "MINUS":
-            self._faults.add(
-                Fault(
-                    "E001",
-                    f"{quoted(name)} has no value",
-                    token_start(name),
-                    _end(name),
-                    label=f"expected a value, found {found}",
-                )
-            )
-        else:
-            self._fault(
-                token,
-                f"unexpected {found} after the value of {quoted(name)}",
-                label="expected the next field",
-            )
-
-    def _explain_stray(self, token: Token) -> bool:
-        message, help = "", ""
-        if token.startswith(("//", "/*")):
-            message, help = f"unexpected {quoted(token)}", "comments begin with #"
-        elif token.startswith("\0"):
-            message = "unexpected NUL byte"
-            help = "the file is damaged, or it is not text"
-        elif token.startswith("\ufeff"):
-            message = "unexpected byte order mark in the middle of the text"
-            help = "remove the invisible character"
-        elif token[0] in "“”‘’„«»":
-            message = f"unexpected {quoted(token)}"
-            help = "typographic quotes do not count: use \" or '"
-        elif token.startswith("$"):
-            message = f"unexpected {quoted(token)}"
-            help = "this looks like a template: fill in its variables first"
-        if message:
-            self._fault(token, message, help=help)
-        return bool(message)
 
     def _fault(
         self,
         token: Token,
         message: str,
-        *,
         label: str = "",
         help: str = "",
         also: tuple[tuple[int, int], ...] = (),
     ) -> None:
-        self._faults.add(Fault("E001", message, token_start(token), _end(token), label, help, also))
+        start, end = token_start(token), token_end(token)
+        self._faults.add(Fault("E001", message, start, end, label, help, also))
 
 
-def _end(token: Token) -> int:
-    return token_start(token) + len(token)
+def _type(value: Any) -> str | None:
+    return value.type if isinstance(value, Token) else None
+
+
+def _is_opener(value: Any) -> bool:
+    return _type(value) in _CLOSER_OF
+
+
+def _outermost(stack: list[Any]) -> Body:
+    return stack[0] if stack and isinstance(stack[0], Body) else Body()

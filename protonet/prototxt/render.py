@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 
 from protonet.prototxt.diagnostics import Diagnostic, Severity, Span
-from protonet.prototxt.encoding import decoded
+from protonet.prototxt.encoding import decoded, printable
 
 __all__ = ["Renderer"]
 
@@ -42,40 +42,40 @@ class Renderer:
 
     def _diagnostic(self, diagnostic: Diagnostic) -> Iterator[str]:
         color = _COLORS[diagnostic.severity]
-        place = f"{_printable(str(diagnostic.spans[0]))}: " if diagnostic.spans else ""
+        place = f"{printable(str(diagnostic.spans[0]))}: " if diagnostic.spans else ""
         code = f"[{diagnostic.code}]" if diagnostic.code else ""
         yield (
             self._painted(place, _BOLD)
             + self._painted(f"{diagnostic.severity}{code}: ", color)
-            + self._painted(_printable(diagnostic.message), _BOLD)
+            + self._painted(printable(diagnostic.message), _BOLD)
         )
         numbers = [str(span.line) for span in diagnostic.spans]
         gutter = max([_GUTTER, *map(len, numbers)])
         shown = ""
         for index, span in enumerate(diagnostic.spans):
             if index and span.file != shown:
-                yield self._painted(" " * gutter + " --> ", _BLUE) + _printable(str(span))
+                yield self._painted(" " * gutter + " --> ", _BLUE) + printable(str(span))
             shown = span.file
             label = diagnostic.label if index == 0 else ""
             yield from self._source(span, gutter, "^" if index == 0 else "-", label, color)
         margin = self._painted(" " * gutter + " = ", _BLUE)
         for note in diagnostic.notes:
-            yield margin + _printable(note.removeprefix("= "))
+            yield margin + printable(note.removeprefix("= "))
         if diagnostic.help:
-            yield margin + self._painted("help: ", _BOLD) + _printable(diagnostic.help)
+            yield margin + self._painted("help: ", _BOLD) + printable(diagnostic.help)
 
     def _source(self, span: Span, gutter: int, mark: str, label: str, color: str) -> Iterator[str]:
         line = self._line(span)
         margin = self._painted(f"{'':>{gutter}} | ", _BLUE)
         if line is None:
             if label:
-                yield margin + self._painted(_printable(label), color)
+                yield margin + self._painted(printable(label), color)
             return
         end_column = span.end_column if span.end_line == span.line else len(line) + 1
         text, start, width = _excerpt(line, span.column - 1, end_column - 1)
         number = self._painted(f"{span.line:>{gutter}} | ", _BLUE)
         yield (number + text).rstrip()
-        carets = mark * width + (f" {_printable(label)}" if label else "")
+        carets = mark * width + (f" {printable(label)}" if label else "")
         yield margin + " " * start + self._painted(carets, color if mark == "^" else _BLUE)
 
     def _line(self, span: Span) -> str | None:
@@ -127,7 +127,7 @@ def _laid_out(text: str) -> tuple[str, list[int]]:
     for character in text:
         column = columns[-1]
         shown = " " * (_TAB_STOP - column % _TAB_STOP) if character == "\t" else None
-        shown = shown or _printable(character)
+        shown = shown or printable(character)
         out.append(shown)
         columns.append(column + _width(shown))
     return "".join(out), columns
@@ -144,19 +144,3 @@ def _width(text: str) -> int:
         else 1
         for character in text
     )
-
-
-def _printable(text: str) -> str:
-    """Replace what would move the cursor, colour the terminal or fail to encode."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() or character == " " else _picture(character)
-        for character in text
-    )
-
-
-def _picture(character: str) -> str:
-    if character < " ":
-        return chr(0x2400 + ord(character))
-    return "\N{SYMBOL FOR DELETE}" if character == "\x7f" else "\N{REPLACEMENT CHARACTER}"

@@ -142,7 +142,7 @@ def _integer_reader(low: int, high: int) -> Callable[[str], int]:
 def _float_reader(is_float32: bool) -> Callable[[str], float]:
     def read(word: str) -> float:
         value = values.number(word)
-        if is_float32 and not -1e38 < value < 1e38 and values.overflows_float32(value):
+        if not -1e38 < value < 1e38 and values.overflows(word, value, is_float32):
             raise ValueError(word)
         return value
 

@@ -20,6 +20,7 @@ __all__ = [
     "Value",
     "Word",
     "split",
+    "token_end",
     "token_start",
 ]
 
@@ -37,7 +38,7 @@ class Strings(list[Token]):
 
     @property
     def end(self) -> int:
-        return token_start(self[-1]) + len(self[-1])
+        return token_end(self[-1])
 
 
 class Word(NamedTuple):
@@ -98,3 +99,8 @@ def token_start(token: Token) -> int:
     start = token.start_pos
     assert start is not None  # every token of the lexer has a place
     return start
+
+
+def token_end(token: Token) -> int:
+    """Give the offset behind a token in the text."""
+    return token_start(token) + len(token)

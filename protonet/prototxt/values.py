@@ -5,13 +5,23 @@ The spellings are those that protobuf's own Python parser takes.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 
-__all__ = ["BadEscape", "boolean", "integer", "number", "overflows_float32", "unescaped"]
+__all__ = [
+    "BadEscape",
+    "boolean",
+    "integer",
+    "looks_like_integer",
+    "number",
+    "overflows",
+    "unescaped",
+]
 
 _LONGEST_NUMBER = 512
 _OCTAL = re.compile(r"-?0\d+")
+_INTEGER = re.compile(r"[+-]?(?:[1-9][0-9_]*|0[0-7]*|0[xX][0-9A-Fa-f_]+)")
 _INFINITY = re.compile(r"(-?)inf(?:inity)?f?", re.IGNORECASE)
 _NAN = re.compile(r"nanf?", re.IGNORECASE)
 _ESCAPE = re.compile(
@@ -57,6 +67,11 @@ def integer(word: str) -> int:
     return int(word, 0)
 
 
+def looks_like_integer(word: str) -> bool:
+    """Whether a word is a whole number, of whatever size."""
+    return _INTEGER.fullmatch(word) is not None
+
+
 def number(word: str) -> float:
     """Read a floating point number: `1e-3`, `1.f`, `.5`, `inf`, `nan`. Raises ValueError."""
     if word[:1] in "0-" and len(word) > 1 and _OCTAL.match(word):
@@ -72,9 +87,11 @@ def number(word: str) -> float:
         return float(word.rstrip("fF"))
 
 
-def overflows_float32(value: float) -> bool:
-    """Whether a finite number becomes infinite as a float32."""
-    if value - value != 0.0:  # infinite or not a number already
+def overflows(word: str, value: float, is_float32: bool) -> bool:
+    """Whether a number that is written out becomes infinite in its type."""
+    if math.isinf(value):
+        return not _INFINITY.fullmatch(word.lstrip("+"))
+    if not is_float32 or math.isnan(value):
         return False
     try:
         struct.pack("<f", value)
