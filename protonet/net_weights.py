@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from protonet.ir.weights import LayerWeights, read_weights, write_weights
+from protonet.check.weights import fit_weights
+from protonet.ir.weights import read_weights, write_weights
 from protonet.layers.base import Layer, LayerError, Shape, shape_text
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
@@ -29,54 +30,14 @@ def misfit(layer: Layer, number: int, wanted: Shape) -> LayerError:
     )
 
 
-def fits(blob: Shape, stored: Shape, legacy: bool) -> bool:
-    """Caffe's rule: equal shapes; a stored legacy N×C×H×W blob may be padded with ones."""
-    if not legacy:
-        return blob == stored
-    return len(blob) <= 4 and (1,) * (4 - len(blob)) + blob == stored
-
-
-def _problems(layer: Layer, stored: LayerWeights, file: str) -> list[Diagnostic]:
-    if len(layer.blobs) != len(stored.blobs):
-        return [
-            Diagnostic(
-                "E301",
-                f'{file}: layer "{layer.name}" has {len(stored.blobs)} blobs there, '
-                f"but {len(layer.blobs)} here",
-                help="rename the layer to start it afresh",
-            )
-        ]
-    found = []
-    for number, (blob, array) in enumerate(zip(layer.blobs, stored.blobs, strict=True)):
-        if not fits(blob.shape, array.shape, stored.legacy[number]):
-            found.append(
-                Diagnostic(
-                    "E302",
-                    f'{file}: parameter {number} of layer "{layer.name}" is '
-                    f"{shape_text(array.shape)} there, but {shape_text(blob.shape)} here",
-                    help="rename the layer to start it afresh, or give the net the input size "
-                    "and num_output that the weights were trained for",
-                )
-            )
-    return found
-
-
 def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
     """Loads parameters by layer name; an Error lists all that do not fit and nothing is changed."""
-    weights = read_weights(path)
-    pairs = []
-    problems: list[Diagnostic] = []
-    for layer in net.layers:
-        stored = weights.find(layer.name)
-        if stored is None or not layer.blobs and not stored.blobs:
-            continue
-        problems += _problems(layer, stored, str(path))
-        pairs.append((layer, stored))
-    if problems:
-        raise Error(*problems)
-    for layer, stored in pairs:
-        for blob, array in zip(layer.blobs, stored.blobs, strict=True):
-            np.copyto(blob.data, array.reshape(blob.shape), casting="same_kind")
+    fitting = fit_weights(net.graph, read_weights(path))
+    if fitting.failed:
+        raise Error(*fitting.diagnostics)
+    for node, number, array in fitting.places:
+        blob = net.layers[node].blobs[number]
+        np.copyto(blob.data, array.reshape(blob.shape), casting="same_kind")
 
 
 def share_with(net: Net, other: Net) -> None:
@@ -105,7 +66,5 @@ def share_with(net: Net, other: Net) -> None:
 
 def save(net: Net, path: str | os.PathLike[str]) -> None:
     """Writes the net and its parameters; the file is whole or not there."""
-    blobs = {
-        layer.name: [blob.data for blob in layer.blobs] for layer in net.layers if layer.blobs
-    }
+    blobs = {layer.name: [blob.data for blob in layer.blobs] for layer in net.layers if layer.blobs}
     write_weights(path, net.graph.net, blobs)

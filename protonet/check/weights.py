@@ -1,17 +1,19 @@
 """Do trained weights fit a net: layers are found by name, blobs must have the net's shapes.
 
-Codes: E301 another number of blobs, E302 another shape, I301 a layer without weights.
+Codes: E301 another number of blobs, E302 another shape, I301 a layer without weights, W301 none
+with.
 """
 
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from protonet.ir.layer_weights import LayerWeights, Weights
-from protonet.layers.base import Parameter, Shape, shape_text
-from protonet.prototxt.diagnostics import Diagnostic, nearest
+from protonet.layers.base import Shape, shape_text
+from protonet.prototxt.diagnostics import Diagnostic, Severity, nearest
 from protonet.prototxt.source import Path
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ class Fitting:
 
     places: list[tuple[int, int, np.ndarray]] = field(default_factory=list)  # node, parameter
     diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        return any(found.severity is Severity.ERROR for found in self.diagnostics)
 
 
 def shapes_agree(wanted: Shape, stored: Shape, legacy: bool) -> bool:
@@ -62,6 +68,7 @@ def fit_weights(graph: Graph, weights: Weights) -> Fitting:
         if len(blobs) != len(node.parameters):
             fitting.diagnostics.append(_count_differs(graph, node, stored, weights))
             continue
+        wrong: dict[int, Shape] = {}
         for number, (wanted, array) in enumerate(zip(node.parameters, blobs, strict=True)):
             if array is None:
                 if owners.get((index, number), (index, number)) == (index, number):
@@ -70,11 +77,13 @@ def fit_weights(graph: Graph, weights: Weights) -> Fitting:
             elif shapes_agree(wanted.shape, array.shape, stored.legacy[number]):
                 fitting.places.append((index, number, array))
             else:
-                fitting.diagnostics.append(
-                    _shape_differs(graph, node, number, wanted, array.shape, weights)
-                )
-    for node in unknown:
-        fitting.diagnostics.append(_not_there(graph, node, weights, found))
+                wrong[number] = array.shape
+        if wrong:
+            fitting.diagnostics.append(_shapes_differ(graph, node, wrong, weights))
+    if found:
+        fitting.diagnostics += [_not_there(graph, node, weights) for node in unknown]
+    elif unknown:
+        fitting.diagnostics.append(_none_there(graph, unknown[0], weights))
     return fitting
 
 
@@ -89,25 +98,33 @@ def _count_differs(graph: Graph, node: Node, stored: LayerWeights, weights: Weig
     )
 
 
-def _shape_differs(
-    graph: Graph, node: Node, number: int, wanted: Parameter, stored: Shape, weights: Weights
+def _shapes_differ(
+    graph: Graph, node: Node, wrong: dict[int, Shape], weights: Weights
 ) -> Diagnostic:
+    """Tells all that does not fit one layer at once: it has one cause."""
     from .graph import bottoms_text
 
+    parameters = node.parameters or []
+    (number, stored), *others = wrong.items()
+    wanted = parameters[number].shape
     place: Path = (*node.path, "name")
     help = "rename the layer to start it afresh, or give the net what it was trained with"
     label = ""
-    if math.prod(wanted.shape) == math.prod(stored):
+    if math.prod(wanted) == math.prod(stored):
         help = "the counts agree and the axes do not: give the layer the type it was trained with"
     elif node.param.type == "InnerProduct" and number == 0:
-        place, label, help = _inner_product(node, wanted.shape, stored)
+        place, label, help = _inner_product(node, wanted, stored)
+    also = tuple(
+        f"parameter {other} is {shape_text(parameters[other].shape)}, but {shape_text(shape)} there"
+        for other, shape in others
+    )
     return Diagnostic(
         "E302",
-        f'parameter {number} of layer "{node.param.name}" is {shape_text(wanted.shape)}, '
+        f'parameter {number} of layer "{node.param.name}" is {shape_text(wanted)}, '
         f"but {shape_text(stored)} in the trained weights",
         graph.places(place),
         label,
-        (node.title + bottoms_text(graph, node), f"weights: {weights.file}"),
+        (*also, node.title + bottoms_text(graph, node), f"weights: {weights.file}"),
         help,
     )
 
@@ -136,18 +153,28 @@ def _inner_product(node: Node, wanted: Shape, stored: Shape) -> tuple[Path, str,
     return (*node.path, "name"), "", "rename the layer to start it afresh"
 
 
-def _not_there(graph: Graph, node: Node, weights: Weights, found: bool) -> Diagnostic:
+def _not_there(graph: Graph, node: Node, weights: Weights) -> Diagnostic:
     here = {other.param.name for other in graph.nodes}
     near = nearest(node.param.name, [w.name for w in weights.layers if w.name not in here])
-    help = f'the weights have a layer "{near}": give this one that name to use them' if near else ""
-    if not found:
-        help = "no layer of this net has weights there: are they of another net?"
     return Diagnostic(
         "I301",
         f"{node.title} is not in the trained weights: it starts from its fillers",
         graph.places((*node.path, "name")),
         notes=(f"weights: {weights.file}",),
-        help=help,
+        help=f'the weights have a layer "{near}": give this one that name to use them'
+        if near
+        else "",
+    )
+
+
+def _none_there(graph: Graph, first: Node, weights: Weights) -> Diagnostic:
+    names = ", ".join(f'"{layer.name}"' for layer in weights.layers if layer.blobs)
+    return Diagnostic(
+        "W301",
+        "no layer of this net is in the trained weights: all start from their fillers",
+        graph.places((*first.path, "name")),
+        notes=(f"weights: {weights.file}: {textwrap.shorten(names, 100) or 'no blobs at all'}",),
+        help="layers are found by name: are these the weights of another net?",
     )
 
 

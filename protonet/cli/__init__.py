@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from protonet.cli.failure import plain_failures
+from protonet.cli.python_layers import refuse_python_layers
 
 __all__ = ["main"]
 
@@ -66,9 +67,11 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
     help="Show the version and exit.",
 )  # fmt: skip
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Compile, check, train and run neural networks described in Caffe's text files.
 
     `protonet COMMAND --help` explains a command. PROTONET_DEBUG=traceback shows where in
     protonet an error came from.
     """
+    refuse_python_layers(context)

@@ -120,6 +120,7 @@ def _print(graph: Graph, costs: NetCosts) -> None:
     title = f'"{graph.name}" in phase {Phase.Name(graph.state.phase)}'
     console.print(title, style="bold", markup=False)
     console.print(_table(costs))
+    console.print()
     for line in _totals(graph, costs):
         console.print(line, markup=False)
 
@@ -130,7 +131,7 @@ def _table(costs: NetCosts) -> Table:
 
     from protonet.layers.base import shape_text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("layer", "type", "output"):
         table.add_column(name, overflow="fold")
     statistics = any(layer.statistics for layer in costs.layers)
