@@ -3,9 +3,10 @@
     kernels.relu(x=x, y=y, n=x.size, slope=0.0)
 
 Arrays are numpy arrays, C-contiguous and all of one float type, which picks the variant; index
-arrays may be of any integer type. A call runs at once. Inside `with Tape() as tape:` it is
-also recorded, so that `tape.replay()` runs the whole row again by one call into C, reading and
-writing the same memory: a tape is good until one of the arrays is exchanged.
+arrays may be of any integer type; a list of arrays fills a field that holds several. A call runs
+at once. Inside `with Tape() as tape:` it is also recorded, so that `tape.replay()` runs the whole
+row again by one call into C, reading and writing the same memory: a tape is good until one of
+the arrays is exchanged.
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any
             plain[name] = ffi.cast("void *", value.ctypes.data)
         elif isinstance(value, Mapping):
             plain[name], inner = _pointers(value, keep)
+            double = double or inner
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], np.ndarray):
+            rows, inner = _pointers({f"{name}[{i}]": each for i, each in enumerate(value)}, keep)
+            plain[name] = list(rows.values())
             double = double or inner
         elif value is None:
             plain[name] = ffi.NULL

@@ -1,4 +1,5 @@
 /* The kernels, family by family, for one `real` of one instruction set. */
+#include "transcendental.h"
 #include "gemm.c"
 #include "im2col.c"
 #include "convolution.c"
@@ -8,3 +9,10 @@
 #include "rows.c"
 #include "data.c"
 #include "recurrent.c"
+#include "activation.c"
+#include "random.c"
+#include "pooling.c"
+#include "lrn.c"
+#include "softmax.c"
+#include "combine.c"
+#include "loss.c"

@@ -196,3 +196,174 @@ typedef struct { const void *x; void *y; int64_t n; } rnn_unit_args;
 typedef struct {
     const void *y; const void *dy; const void *more; void *dx; int64_t n;
 } rnn_unit_backward_args;
+
+/* ---- activations: x == y and dy == dx are allowed ------------------------------------------ */
+
+typedef struct { const void *x; void *y; int64_t n; } map_args;
+typedef struct { const void *x; const void *dy; void *dx; int64_t n; } map_backward_args;
+/* These gradients take y, not x. */
+typedef struct { const void *y; const void *dy; void *dx; int64_t n; } map_backward_of_y_args;
+/* y = 1 / (1 + e^-x). */
+typedef map_args sigmoid_args;
+typedef map_backward_of_y_args sigmoid_backward_args;
+typedef map_args tanh_args;
+typedef map_backward_of_y_args tanh_backward_args;
+/* y = |x|; the gradient at 0 is 0. */
+typedef map_args absolute_args;
+typedef map_backward_args absolute_backward_args;
+/* y = log(1 + e^x). */
+typedef map_args bnll_args;
+typedef map_backward_args bnll_backward_args;
+/* y = x > 0 ? x : alpha (e^x - 1); the gradient needs both x and y. */
+typedef struct { const void *x; void *y; int64_t n; double alpha; } elu_args;
+typedef struct {
+    const void *x; const void *y; const void *dy; void *dx; int64_t n; double alpha;
+} elu_backward_args;
+/* y = x / (1 + e^(-beta x)). */
+typedef struct { const void *x; void *y; int64_t n; double beta; } swish_args;
+typedef struct { const void *x; const void *dy; void *dx; int64_t n; double beta; }
+    swish_backward_args;
+/* y = min(max(x, low), high); the gradient passes at both ends. */
+typedef struct { const void *x; void *y; int64_t n; double low; double high; } clip_args;
+typedef struct { const void *x; const void *dy; void *dx; int64_t n; double low; double high; }
+    clip_backward_args;
+/* y = x > limit ? 1 : 0. */
+typedef struct { const void *x; void *y; int64_t n; double limit; } threshold_args;
+/* y = factor e^(inner x). */
+typedef struct { const void *x; void *y; int64_t n; double factor; double inner; } exponential_args;
+/* y = factor log(scale x + shift). */
+typedef struct { const void *x; void *y; int64_t n; double factor; double scale; double shift; }
+    logarithm_args;
+typedef struct {
+    const void *x; const void *dy; void *dx; int64_t n; double factor; double scale; double shift;
+} logarithm_backward_args;
+/* y = (scale x + shift)^power; NaN for a negative base and a broken power. */
+typedef struct { const void *x; void *y; int64_t n; double power; double scale; double shift; }
+    power_args;
+typedef struct {
+    const void *x; const void *dy; void *dx; int64_t n; double power; double scale; double shift;
+} power_backward_args;
+/* y = x > 0 ? x : slope[channel] x over outer × channels × inner; dslope is added to. */
+typedef struct {
+    const void *x; const void *slope; void *y; int64_t outer; int64_t channels; int64_t inner;
+} prelu_args;
+typedef struct {
+    const void *x; const void *slope; const void *dy; void *dx;
+    int64_t outer; int64_t channels; int64_t inner;
+} prelu_backward_args;
+typedef struct {
+    const void *x; const void *dy; void *dslope; int64_t outer; int64_t channels; int64_t inner;
+} prelu_gradient_args;
+
+/* ---- random ------------------------------------------------------------------------------- */
+
+/* What draws of a layer depend on besides the element's index: uint64 key and number of the pass,
+ * which each pass raises by 1. */
+enum { RANDOM_KEY, RANDOM_PASS, RANDOM_SIZE };
+/* y = x / (1 - ratio) where mask (uint8, set here) is 1, which it is with probability 1 - ratio;
+ * else 0. x == y is allowed. */
+typedef struct { const void *x; void *y; void *mask; void *state; int64_t n; double ratio; }
+    dropout_args;
+typedef struct { const void *dy; const void *mask; void *dx; int64_t n; double ratio; }
+    dropout_backward_args;
+
+/* ---- pooling ------------------------------------------------------------------------------ */
+
+/* Windows over `planes` planes of height × width. */
+typedef struct {
+    const void *x; void *y; int64_t planes; int64_t height; int64_t width;
+    int64_t out_height; int64_t out_width; int64_t kernel_height; int64_t kernel_width;
+    int64_t stride_height; int64_t stride_width; int64_t pad_height; int64_t pad_width;
+} pooling_args;
+/* y = the greatest of each window, mask (int32) its index h width + w, -1 if nothing in the window is
+ * above the lowest number; argmax the same as a real. mask and argmax may be NULL, argmax needs mask. */
+typedef struct { pooling_args shape; void *mask; void *argmax; } max_pool_args;
+/* dx[mask] += dy in each plane of `size` inputs and `out` outputs; the rest of dx is 0. */
+typedef struct {
+    const void *dy; const void *mask; void *dx; int64_t planes; int64_t size; int64_t out;
+} pool_scatter_args;
+/* y = the sum of each window over its size clipped to H + P. */
+typedef pooling_args average_pool_args;
+typedef struct { pooling_args shape; const void *dy; void *dx; } average_pool_backward_args;
+/* y = an element drawn with a probability in proportion to its value (negative ones count 0); mask
+ * as in max_pool, for pool_scatter. */
+typedef struct { pooling_args shape; void *mask; void *state; } stochastic_pool_args;
+/* y = the mean of what would be drawn. */
+typedef pooling_args stochastic_mean_args;
+typedef struct { pooling_args shape; const void *dy; void *dx; } stochastic_mean_backward_args;
+
+/* ---- local response normalisation ---------------------------------------------------------- */
+
+/* scale = k + alpha / size * (sum of x² over `size` channels around), y = x scale^-beta, for n ×
+ * channels × plane. x == y is allowed. */
+typedef struct {
+    const void *x; void *y; void *scale; int64_t n; int64_t channels; int64_t plane;
+    int64_t size; double alpha; double beta; double k;
+} lrn_across_args;
+typedef struct { lrn_across_args shape; const void *dy; void *dx; } lrn_across_backward_args;
+/* The same over size × size positions of each plane; the divisor is size², k is 1. */
+typedef struct {
+    const void *x; void *y; void *scale; int64_t planes; int64_t height; int64_t width;
+    int64_t size; double alpha; double beta;
+} lrn_within_args;
+typedef struct { lrn_within_args shape; const void *dy; void *dx; } lrn_within_backward_args;
+
+/* ---- softmax: buffers are outer × classes × inner ------------------------------------------ */
+
+typedef struct { const void *x; void *y; int64_t outer; int64_t classes; int64_t inner; }
+    softmax_args;
+typedef struct {
+    const void *y; const void *dy; void *dx; int64_t outer; int64_t classes; int64_t inner;
+} softmax_backward_args;
+/* loss = -sum of log max(probability[label], FLT_MIN) / normalizer. `normalizer` (double) becomes the
+ * divisor, at least 1: positions, positions not ignored, outer, or 1. `bad` (int64) becomes the
+ * first position whose label is no class, or -1. */
+enum { LOSS_FULL, LOSS_VALID, LOSS_BATCH_SIZE, LOSS_NONE };
+typedef struct {
+    const void *x; const void *label; void *probability; void *loss; void *normalizer; void *bad;
+    int64_t outer; int64_t classes; int64_t inner;
+    int64_t has_ignore; int64_t ignore; int64_t normalization;
+} softmax_loss_args;
+/* dy is one number. */
+typedef struct { softmax_loss_args shape; const void *dy; void *dx; } softmax_loss_backward_args;
+/* accuracy = the share of positions whose label is among the top_k greatest scores, ties against
+ * it; per_class the same for each class, with counts as scratch (both NULL or classes long). */
+typedef struct {
+    const void *x; const void *label; void *accuracy; void *per_class; void *per_class_counts;
+    void *bad; int64_t outer; int64_t classes; int64_t inner; int64_t top_k;
+    int64_t has_ignore; int64_t ignore;
+} accuracy_args;
+
+/* ---- losses ------------------------------------------------------------------------------- */
+
+/* y = scale * sum (a - b)². */
+typedef struct { const void *a; const void *b; void *y; int64_t n; double scale; }
+    euclidean_loss_args;
+/* dx = scale dy (a - b); dy is one number. */
+typedef struct {
+    const void *a; const void *b; const void *dy; void *dx; int64_t n; double scale;
+} euclidean_loss_backward_args;
+
+/* ---- several buffers ----------------------------------------------------------------------- */
+
+enum { COMBINE_MOST = 8 };
+/* y = sum of coefficient[k] x[k], k < count. y may be one of them, here and below. */
+typedef struct {
+    const void *x[8]; double coefficient[8]; void *y; int64_t count; int64_t n;
+} combine_sum_args;
+/* y = product of x[k]. */
+typedef struct { const void *x[8]; void *y; int64_t count; int64_t n; } combine_product_args;
+/* y = the greatest, mask (int32 or NULL) the number of the input it is from; these inputs have the
+ * numbers first, first + 1, ..., and with first > 0 y and mask already hold those before. */
+typedef struct { const void *x[8]; void *y; void *mask; int64_t count; int64_t first; int64_t n; }
+    combine_max_args;
+/* dx = dy where mask is index, else 0. */
+typedef struct { const void *dy; const void *mask; void *dx; int64_t index; int64_t n; }
+    combine_max_backward_args;
+/* dx = dy y / x. */
+typedef struct { const void *x; const void *y; const void *dy; void *dx; int64_t n; }
+    divide_product_args;
+/* y[row, :] = x[row, :] for rows of `columns`, which lie x_row and y_row apart. */
+typedef struct {
+    const void *x; void *y; int64_t rows; int64_t columns; int64_t x_row; int64_t y_row;
+} copy_rows_args;

@@ -1,8 +1,5 @@
 /* The elementwise parts of recurrent steps; the products around them are matmul's. */
 
-static inline real FN(tanh_of)(real x) { return REAL_IS_FLOAT ? (real)tanhf((float)x) : (real)tanh((double)x); }
-static inline real FN(sigmoid_of)(real x) { return (real)0.5 * FN(tanh_of)((real)0.5 * x) + (real)0.5; }
-
 /* gates (rows × 4 size: i, f, o, g) are replaced by their activations. */
 KERNEL(lstm_unit) {
     ARGS(lstm_unit);

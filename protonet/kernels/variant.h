@@ -34,6 +34,15 @@
 #define SIMD
 #endif
 
+/* for i = 0 ... n - 1 in blocks of a fixed size, so that what the compiler makes of a block's
+ * end does not depend on the team. Work: as in PARALLEL_FOR, for one round. Rounds may write what
+ * they read at the same i. */
+#define EACH_BLOCK 2048
+#define FOR_EACH(i, n, work)                                                  \
+    PARALLEL_FOR((n) * (work))                                                \
+    for (int64_t i##_block = 0; i##_block < (n); i##_block += EACH_BLOCK) SIMD \
+        for (int64_t i = i##_block; i < MIN((n), i##_block + EACH_BLOCK); i++)
+
 #define real float
 #define REAL_IS_FLOAT 1
 #define VECTOR_LANES LANES_FLOAT
