@@ -16,6 +16,7 @@ import numpy as np
 from protonet import kernels, net_weights
 from protonet.blob import Blob
 from protonet.check.graph import Graph, Node, build_graph, layer_diagnostic
+from protonet.check.memory import memory_diagnostic
 from protonet.check.propagation import loss_weights, plan_backward
 from protonet.fillers import fill
 from protonet.ir.document import Document, read_net_document
@@ -58,6 +59,9 @@ class Net:
         self.diagnostics: list[Diagnostic] = document.diagnostics + self.graph.diagnostics
         if self.graph.failed:
             raise Error(*self.diagnostics)
+        too_large = memory_diagnostic(self.graph, np.dtype(dtype).itemsize)
+        if too_large is not None:
+            raise Error(too_large)
         self.name, self.phase, self.dtype = self.graph.name, state.phase, np.dtype(dtype)
         self.seed = seed if seed is not None else int(np.random.SeedSequence().entropy % 2**63)  # type: ignore[operator]
         self.loss = 0.0
@@ -107,7 +111,9 @@ class Net:
                 blob = Blob(wanted.shape, self.dtype)
                 owner = owners[index, number]
                 if owner == (index, number):
-                    if wanted.filler is not None:
+                    if wanted.initial is not None:
+                        blob.data[...] = wanted.initial
+                    elif wanted.filler is not None:
                         stream = np.random.default_rng([self.seed, _FILLER_STREAM, index, number])
                         try:
                             fill(blob.data, wanted.filler, stream)
@@ -307,6 +313,17 @@ class Net:
             self.graph.blob_names[i] for i in range(len(self._blobs)) if i not in consumed
         }
         return sorted(names - {"(automatic)"})
+
+    @property
+    def blob_loss_weights(self) -> dict[str, float]:
+        """Weight in the loss of each blob that has one."""
+        names = self.graph.blob_names
+        return {
+            names[top]: weight
+            for node, weights in zip(self.graph.nodes, self._loss_weights, strict=True)
+            for top, weight in zip(node.tops, weights, strict=True)
+            if weight
+        }
 
     @property
     def top_names(self) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ replayed without them. A layer whose Python must run on every pass is `dynamic`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -114,6 +115,7 @@ class Parameter:
     filler: FillerParameter | None = None  # None: zeros
     field: tuple[str | int, ...] = ()  # path of the filler in the LayerParameter, for errors
     learnable: bool = True
+    initial: np.ndarray | None = dataclasses.field(default=None, compare=False)  # instead of filler
 
 
 class Layer:
