@@ -315,6 +315,11 @@ class Net:
         return sorted(names - {"(automatic)"})
 
     @property
+    def runs_backward(self) -> list[bool]:
+        """Says of each layer whether a backward pass has anything to do there."""
+        return self._needs_backward
+
+    @property
     def blob_loss_weights(self) -> dict[str, float]:
         """Weight in the loss of each blob that has one."""
         names = self.graph.blob_names
@@ -349,9 +354,12 @@ class Net:
         """Makes this net's parameters the other's memory, by layer name."""
         net_weights.share_with(self, other)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes net and parameters as .caffemodel (or HDF5 if the name ends in .h5)."""
-        net_weights.save(self, path)
+    def save(self, path: str | os.PathLike[str], *, diffs: bool = False) -> None:
+        """Writes net and parameters as .caffemodel (or HDF5 if the name ends in .h5).
+
+        With `diffs` the parameters' `diff` is written too.
+        """
+        net_weights.save(self, path, diffs=diffs)
 
     def close(self) -> None:
         """Lets go of data sources."""

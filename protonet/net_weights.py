@@ -64,7 +64,9 @@ def share_with(net: Net, other: Net) -> None:
     net.reshape()
 
 
-def save(net: Net, path: str | os.PathLike[str]) -> None:
+def save(net: Net, path: str | os.PathLike[str], *, diffs: bool = False) -> None:
     """Writes the net and its parameters; the file is whole or not there."""
-    blobs = {layer.name: [blob.data for blob in layer.blobs] for layer in net.layers if layer.blobs}
-    write_weights(path, net.graph.net, blobs)
+    layers = [layer for layer in net.layers if layer.blobs]
+    data = {layer.name: [blob.data for blob in layer.blobs] for layer in layers}
+    gradients = {layer.name: [blob.diff for blob in layer.blobs] for layer in layers}
+    write_weights(path, net.graph.net, data, gradients if diffs else None)
