@@ -110,10 +110,14 @@ def test_fork_fields_are_ours_unless_caffe_has_their_number() -> None:
     assert differing == TAKEN_IN_CAFFE
 
 
+def test_fields_of_further_forks_have_their_numbers() -> None:
+    assert described("further_forks_schema.tsv") == as_tuples("further_forks_schema.tsv")
+
+
 def test_our_own_fields_in_messages_of_caffe_have_numbers_from_1000_on() -> None:
     known = {
         (row["message"], row["number"])
-        for table in ("caffe_1.0_schema.tsv", "ssd_extra_schema.tsv")
+        for table in ("caffe_1.0_schema.tsv", "ssd_extra_schema.tsv", "further_forks_schema.tsv")
         for row in rows(table)
     }
     messages = {name for name, _ in known}
