@@ -59,7 +59,7 @@ def judge_labels(bad: np.ndarray, labels: Blob, classes: int, bottom: int = 1) -
     raise LayerError(
         f"label {label:g} (element {bad[0]}) is no class: there are classes 0 to {classes - 1}",
         bottom=bottom,
-        code="E207",
+        code="E208",
         help="labels count from 0; give the layer before this one as many outputs as there are "
         "classes, or name the label in loss_param { ignore_label }",
     )
