@@ -112,10 +112,10 @@ class Prefetcher(Generic[B]):
         (again and again, if asked again)."""
         desk = self._desk
         with desk.lock:
-            while desk.next_to_give not in desk.made:
-                if desk.stopped:
-                    raise RuntimeError("the prefetcher is closed")
+            while not desk.stopped and desk.next_to_give not in desk.made:
                 desk.ready.wait()
+            if desk.stopped:
+                raise RuntimeError("the prefetcher is closed")
             batch = desk.made[desk.next_to_give]
             if isinstance(batch, Exception):
                 raise batch

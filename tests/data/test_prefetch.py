@@ -1,0 +1,145 @@
+"""Batches made ahead by worker threads."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+from protonet.data.prefetch import Prefetcher
+
+
+class Numbers:
+    """Makes its batch's number, later batches faster than earlier ones; fails at one of them."""
+
+    def __init__(self, fails_at: int = -1) -> None:
+        self.fails_at = fails_at
+        self.closed: list[int] = []
+
+    def make(self, number: int, spare: list[int] | None) -> list[int]:
+        time.sleep(0.003 * (3 - number % 4))
+        if number == self.fails_at:
+            raise ValueError(f"number {number}")
+        return [number]
+
+    def close(self) -> None:
+        self.closed.append(1)
+
+
+def data_threads() -> int:
+    return sum(thread.name == "protonet-data" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_come_in_order_whoever_makes_them(workers: int) -> None:
+    prefetcher = Prefetcher(Numbers, depth=4, workers=workers)
+    assert [prefetcher.next() for _ in range(20)] == [[number] for number in range(20)]
+    prefetcher.close()
+
+
+def test_only_so_many_batches_are_made_ahead() -> None:
+    made: list[int] = []
+
+    class Counting(Numbers):
+        def make(self, number: int, spare: list[int] | None) -> list[int]:
+            made.append(number)
+            return [number]
+
+    prefetcher = Prefetcher(Counting, depth=3, workers=2)
+    time.sleep(0.1)
+    assert sorted(made) == [0, 1, 2]
+    prefetcher.next()
+    time.sleep(0.1)
+    assert sorted(made) == [0, 1, 2, 3]
+    prefetcher.close()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_comes_in_its_turn_and_stays(workers: int) -> None:
+    prefetcher = Prefetcher(lambda: Numbers(fails_at=2), depth=4, workers=workers)
+    assert [prefetcher.next(), prefetcher.next()] == [[0], [1]]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="number 2"):
+            prefetcher.next()
+    prefetcher.close()
+
+
+def test_a_maker_that_cannot_be_opened_is_an_error_of_the_first_batch() -> None:
+    def fail() -> Numbers:
+        raise ValueError("no source")
+
+    prefetcher = Prefetcher(fail)
+    with pytest.raises(ValueError, match="no source"):
+        prefetcher.next()
+    prefetcher.close()
+
+
+def test_memory_is_used_again() -> None:
+    class Reusing(Numbers):
+        def make(self, number: int, spare: list[int] | None) -> list[int]:
+            return [number] if spare is None else spare
+
+    prefetcher = Prefetcher(Reusing, depth=1)
+    first = prefetcher.next()
+    while (batch := prefetcher.next()) is not first:
+        prefetcher.recycle(first)
+    assert batch is first
+    prefetcher.close()
+
+
+def test_closing_stops_the_workers_and_closes_what_they_read() -> None:
+    makers: list[Numbers] = []
+
+    def make() -> Numbers:
+        makers.append(Numbers())
+        return makers[-1]
+
+    before = data_threads()
+    prefetcher = Prefetcher(make, depth=4, workers=3)
+    prefetcher.next()
+    prefetcher.close()
+    prefetcher.close()
+    assert data_threads() == before
+    assert all(maker.closed == [1] for maker in makers)
+    with pytest.raises(RuntimeError, match="closed"):
+        prefetcher.next()
+
+
+def test_a_prefetcher_that_nobody_holds_stops_by_itself() -> None:
+    before = data_threads()
+    prefetcher = Prefetcher(Numbers, workers=2)
+    prefetcher.next()
+    gone = weakref.ref(prefetcher)
+    del prefetcher
+    gc.collect()
+    assert gone() is None
+    deadline = time.monotonic() + 5
+    while data_threads() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert data_threads() == before
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "os.kill(os.getpid(), signal.SIGINT)"])
+def test_the_interpreter_ends_at_once_while_workers_run(end: str) -> None:
+    program = f"""
+import os, signal, time
+from protonet.data.prefetch import Prefetcher
+class Slow:
+    def make(self, number, spare):
+        time.sleep(0.05)
+        return number
+    def close(self): print("closed")
+prefetcher = Prefetcher(Slow, depth=100, workers=2)
+prefetcher.next()
+{end}
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert run.stdout == "closed\nclosed\n"
+    assert "Fatal" not in run.stderr
