@@ -124,16 +124,18 @@ def test_a_prefetcher_that_nobody_holds_stops_by_itself() -> None:
     assert data_threads() == before
 
 
-@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "os.kill(os.getpid(), signal.SIGINT)"])
+@pytest.mark.parametrize(
+    "end", ["", "raise SystemExit(3)", "os.kill(os.getpid(), signal.SIGINT); time.sleep(9)"]
+)
 def test_the_interpreter_ends_at_once_while_workers_run(end: str) -> None:
     program = f"""
-import os, signal, time
+import os, signal, sys, time
 from protonet.data.prefetch import Prefetcher
 class Slow:
     def make(self, number, spare):
         time.sleep(0.05)
         return number
-    def close(self): print("closed")
+    def close(self): sys.stdout.write("closed\\n")
 prefetcher = Prefetcher(Slow, depth=100, workers=2)
 prefetcher.next()
 {end}
