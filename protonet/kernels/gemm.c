@@ -5,6 +5,11 @@
 
 typedef real FN(vec) __attribute__((vector_size(VECTOR_LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 #define VEC FN(vec)
+#if REAL_IS_FLOAT
+typedef int32_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real))));
+#else
+typedef int64_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real))));
+#endif
 #define LANES ((int64_t)VECTOR_LANES)
 #define TILE_COLUMNS (TILE_VECTORS * LANES)
 #define BLOCK_K 384
@@ -15,11 +20,6 @@ typedef real FN(vec) __attribute__((vector_size(VECTOR_LANES * sizeof(real)), al
  * i + LANES / 2. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define ZIP(a, b, ...) __builtin_shuffle(a, b, (FN(lanes)){__VA_ARGS__})
-#if REAL_IS_FLOAT
-typedef int32_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real))));
-#else
-typedef int64_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real))));
-#endif
 #else
 #define ZIP(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #endif
@@ -130,15 +130,20 @@ static void FN(tile)(int64_t depth, const real *a, const real *b, real *c, int64
         return;
     }
     real all[TILE_ROWS][TILE_COLUMNS];
-    memcpy(all, sum, sizeof all);
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            real value = all[i][j];
-            if (row_bias) value += row_bias[i];
-            if (column_bias) value += column_bias[j];
-            real *to = c + i * c_row + j;
-            *to = beta == 0 ? value : value + beta * *to;
-        }
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < TILE_VECTORS; j++) *(VEC *)&all[i][j * LANES] = sum[i][j];
+    for (int64_t i = 0; i < rows; i++) {
+        const real bias = row_bias ? row_bias[i] : 0;
+        real *to = c + i * c_row;
+        if (column_bias)
+            for (int64_t j = 0; j < columns; j++) all[i][j] += column_bias[j];
+        if (beta == 0)
+            for (int64_t j = 0; j < columns; j++) to[j] = all[i][j] + bias;
+        else
+            for (int64_t j = 0; j < columns; j++) to[j] = all[i][j] + bias + beta * to[j];
+    }
 }
 
 static void FN(pack_a)(const real *a, int64_t a_row, int64_t a_column, int64_t rows, int64_t depth,

@@ -8,6 +8,9 @@ static int64_t FN(product_of)(const int64_t *values, int64_t count) {
     return product;
 }
 
+/* A filter of up to this many taps has their walks worked out once per pass. */
+#define MOST_WALKS 128
+
 /* Where a tap meets the input: per axis, input = output * stride + offset. */
 typedef struct {
     int64_t rows;                /* runs of the last axis */
@@ -36,7 +39,12 @@ static FN(tap_walk) FN(tap_walk_of)(const convolution_args *s, int64_t tap) {
 }
 
 /* Where run `row` of the walk starts in the plane, or -1 if it lies in the padding. */
-static int64_t FN(run_start)(const convolution_args *s, const FN(tap_walk) *walk, int64_t row) {
+static inline int64_t FN(run_start)(const convolution_args *s, const FN(tap_walk) *walk,
+                                    int64_t row) {
+    if (s->axes == 2) { /* the common case, without divisions */
+        const int64_t y = row * s->stride[0] + walk->offset[0];
+        return y < 0 || y >= s->size[0] ? -1 : y * s->size[1];
+    }
     if (s->axes == 0) return 0;
     int64_t start = 0, scale = s->size[s->axes - 1];
     for (int64_t axis = s->axes - 2; axis >= 0; axis--) {
@@ -67,14 +75,31 @@ static void FN(gather_tap)(const convolution_args *s, const real *plane, int64_t
     }
 }
 
-static void FN(scatter_tap)(const convolution_args *s, const real *from, int64_t tap, real *plane) {
-    FN(tap_walk) walk = FN(tap_walk_of)(s, tap);
+/* to[i] += from[i]. Up to the limits memory may be touched, so that a short run can be one whole
+ * vector whose spare lanes add zero. */
+static inline void FN(add_run)(const real *from, const real *from_limit, int64_t count, real *to,
+                               const real *to_limit) {
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) *(VEC *)(to + i) += *(const VEC *)(from + i);
+    if (i < count && to + i + LANES <= to_limit && from + i + LANES <= from_limit) {
+        FN(lanes) lane;
+        for (int64_t j = 0; j < LANES; j++) lane[j] = (__typeof__(lane[0]))j;
+        const FN(lanes) wanted = lane < (FN(lanes)){0} + (__typeof__(lane[0]))(count - i);
+        *(VEC *)(to + i) += (VEC)((FN(lanes))*(const VEC *)(from + i) & wanted);
+        return;
+    }
+    for (; i < count; i++) to[i] += from[i];
+}
+
+static void FN(scatter_tap)(const convolution_args *s, const real *from, const real *from_limit,
+                            FN(tap_walk) walk, real *plane, const real *plane_limit) {
     for (int64_t row = 0; row < walk.rows; row++, from += walk.run) {
         int64_t start = FN(run_start)(s, &walk, row);
         if (start < 0) continue;
         real *to = plane + start + walk.first;
         if (walk.step == 1)
-            for (int64_t i = walk.from; i < walk.to; i++) to[i] += from[i];
+            FN(add_run)(from + walk.from, from_limit, walk.to - walk.from, to + walk.from,
+                        plane_limit);
         else
             for (int64_t i = walk.from; i < walk.to; i++) to[i * walk.step] += from[i];
     }
@@ -94,11 +119,16 @@ static void FN(scatter)(const convolution_args *s, const real *columns, int64_t 
                         int shared) {
     int64_t taps = FN(product_of)(s->kernel, s->axes), out = FN(product_of)(s->out, s->axes);
     int64_t plane = FN(product_of)(s->size, s->axes);
+    FN(tap_walk) walks[MOST_WALKS];
+    const int known = taps <= MOST_WALKS;
+    for (int64_t tap = 0; known && tap < taps; tap++) walks[tap] = FN(tap_walk_of)(s, tap);
     PARALLEL_FOR(shared ? channels * taps * out : 0)
     for (int64_t c = 0; c < channels; c++) {
         memset(x + c * plane, 0, sizeof(real) * plane);
         for (int64_t tap = 0; tap < taps; tap++)
-            FN(scatter_tap)(s, columns + (c * taps + tap) * out, tap, x + c * plane);
+            FN(scatter_tap)(s, columns + (c * taps + tap) * out, columns + channels * taps * out,
+                            known ? walks[tap] : FN(tap_walk_of)(s, tap), x + c * plane,
+                            x + (c + 1) * plane);
     }
 }
 
@@ -113,13 +143,7 @@ static inline void FN(gather_some)(const convolution_args *s, const FN(tap_walk)
                                    const real *begin, const real *limit, real *to) {
     while (count > 0) {
         const int64_t some = MIN(walk->run - at, count);
-        int64_t start;
-        if (s->axes == 2) { /* the common case, without divisions */
-            const int64_t y = row * s->stride[0] + walk->offset[0];
-            start = y < 0 || y >= s->size[0] ? -1 : y * s->size[1];
-        } else {
-            start = FN(run_start)(s, walk, row);
-        }
+        const int64_t start = FN(run_start)(s, walk, row);
         if (start < 0) {
             for (int64_t i = 0; i < some; i++) to[i] = 0;
         } else {
@@ -131,8 +155,10 @@ static inline void FN(gather_some)(const convolution_args *s, const FN(tap_walk)
                     *(VEC *)(to + i) = *(const VEC *)(from + i);
             else
                 for (int64_t i = first; i < end; i++) to[i] = from[i * walk->step];
-            for (int64_t i = 0; i < first; i++) to[i] = 0;
-            for (int64_t i = end; i < some; i++) to[i] = 0;
+            if (first > 0 || end < some) {
+                for (int64_t i = 0; i < first; i++) to[i] = 0;
+                for (int64_t i = end; i < some; i++) to[i] = 0;
+            }
         }
         to += some;
         count -= some;
@@ -149,21 +175,22 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
     const int64_t taps = FN(product_of)(s->kernel, s->axes);
     const int64_t plane = FN(product_of)(s->size, s->axes);
     const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
-    FN(tap_walk) walks[BLOCK_K];
-    for (int64_t d = 0; d < depth; d++) walks[d] = FN(tap_walk_of)(s, (k + d) % taps);
+    FN(tap_walk) walks[BLOCK_K]; /* of the taps from the first one on, each once */
+    for (int64_t d = 0; d < MIN(depth, taps); d++) walks[d] = FN(tap_walk_of)(s, (k + d) % taps);
     for (int64_t panel = 0; panel < width; panel += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {
         const int64_t columns = MIN(TILE_COLUMNS, width - panel);
         const int64_t row = (j + panel) / walks[0].run, at = (j + panel) % walks[0].run;
         const real *x = image->x + k / taps * plane;
-        int64_t tap = k % taps;
+        int64_t tap = k % taps, walk = 0;
         real *to = packed;
         for (int64_t d = 0; d < depth; d++, to += TILE_COLUMNS) {
-            FN(gather_some)(s, &walks[d], x, row, at, columns, begin, limit, to);
+            FN(gather_some)(s, &walks[walk], x, row, at, columns, begin, limit, to);
             for (int64_t i = columns; i < TILE_COLUMNS; i++) to[i] = 0;
             if (++tap == taps) {
                 tap = 0;
                 x += plane;
             }
+            if (++walk == taps) walk = 0;
         }
     }
 }
@@ -177,11 +204,15 @@ static void FN(pack_image_transposed)(const void *source, real *packed, int64_t 
     const int64_t plane = FN(product_of)(s->size, s->axes);
     const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
     real rows[LANES][BLOCK_K + 2 * LANES]; /* LANES rows of the matrix, turned as a block */
+    FN(tap_walk) walks[MOST_WALKS];
+    const int known = taps <= MOST_WALKS;
+    for (int64_t tap = 0; known && tap < taps; tap++) walks[tap] = FN(tap_walk_of)(s, tap);
     for (int64_t at = 0; at < width; at += LANES) {
         const int64_t some = MIN(LANES, width - at);
         for (int64_t i = 0; i < some; i++) {
             const int64_t r = j + at + i;
-            const FN(tap_walk) walk = FN(tap_walk_of)(s, r % taps);
+            if (!known) walks[0] = FN(tap_walk_of)(s, r % taps);
+            const FN(tap_walk) walk = walks[known ? r % taps : 0];
             FN(gather_some)(s, &walk, image->x + r / taps * plane, k / walk.run, k % walk.run,
                             depth, begin, limit, rows[i]);
         }
