@@ -1,0 +1,3 @@
+from checking import check
+
+__all__ = ["check"]
