@@ -155,7 +155,7 @@ KERNEL(logarithm_backward) {
     } else {                                                                                     \
         FOR_EACH(i, n, 16) {                                                                     \
             const real v = scale * x[i] + shift;                                                 \
-            value(FN(power_of)(v, p, parity));                                                   \
+            value(FN(power_of)(v, p, sign));                                                   \
         }                                                                                        \
     }
 
@@ -163,7 +163,7 @@ KERNEL(power) {
     ARGS(power);
     const real *x = a->x, scale = (real)a->scale, shift = (real)a->shift;
     const double p = a->power;
-    const int parity = FN(power_parity)(p);
+    const double sign = FN(power_sign)(p);
     const int64_t n = a->n;
     real *y = a->y;
 #define STORE(v) y[i] = (v)
@@ -175,7 +175,7 @@ KERNEL(power_backward) {
     ARGS(power_backward);
     const real *x = a->x, *dy = a->dy, scale = (real)a->scale, shift = (real)a->shift;
     const double p = a->power - 1;
-    const int parity = FN(power_parity)(p);
+    const double sign = FN(power_sign)(p);
     const int64_t n = a->n;
     const real factor = (real)(a->power * a->scale);
     real *dx = a->dx;

@@ -18,7 +18,7 @@ static void FN(lrn_factor)(const real *s, real *p, int64_t n, double beta) {
         for (int64_t i = 0; i < n; i++) p[i] = 1 / s[i];
     } else {
         SIMD
-        for (int64_t i = 0; i < n; i++) p[i] = FN(power_of)(s[i], -beta, POWER_BROKEN);
+        for (int64_t i = 0; i < n; i++) p[i] = FN(power_of)(s[i], -beta, NAN);
     }
 }
 

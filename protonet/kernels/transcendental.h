@@ -52,15 +52,16 @@ INLINE double FN(exp_double)(double x) {
     const int64_t whole = FN(bits64)(shifted) - FN(bits64)(ROUND_DOUBLE);
     const int64_t half = FN(bits64)(n * 0.5 + ROUND_DOUBLE) - FN(bits64)(ROUND_DOUBLE);
     const double r = (x - n * 0x1.62e42fefa3800p-1) - n * 5.497923018708371e-14;
-    double q = 2.7637032672497851e-07;
-    q = q * r + 2.763686368805375e-06;
-    q = q * r + 2.4801474266908523e-05;
-    q = q * r + 0.00019841181028048258;
-    q = q * r + 0.0013888888961233487;
-    q = q * r + 0.008333333373773219;
-    q = q * r + 0.041666666666468066;
-    q = q * r + 0.1666666666660564;
-    q = q * r + 0.50000000000000155;
+    double q = 2.5100581489685867e-08;
+    q = q * r + 2.762020251459517e-07;
+    q = q * r + 2.755726795706737e-06;
+    q = q * r + 2.4801521055912977e-05;
+    q = q * r + 0.00019841269863497168;
+    q = q * r + 0.0013888888917368365;
+    q = q * r + 0.008333333333329909;
+    q = q * r + 0.04166666666662382;
+    q = q * r + 0.16666666666666669;
+    q = q * r + 0.5000000000000001;
     const double e = 1 + (r + r * r * q);
     return e * FN(double_of)((half + 1023) << 52) * FN(double_of)((whole - half + 1023) << 52);
 }
@@ -110,13 +111,10 @@ INLINE double FN(log_double)(double x) {
     return x >= 0 ? y : NAN;
 }
 
-/* x^p; `parity` is power_parity(p), the same for all x of a loop. */
-#define POWER_ODD 0
-#define POWER_EVEN 1
-#define POWER_BROKEN 2
-static int FN(power_parity)(double p) {
-    if (p != floor(p)) return POWER_BROKEN;
-    return p * 0.5 == floor(p * 0.5) ? POWER_EVEN : POWER_ODD;
+/* What a negative base's sign makes of |x|^p: 1, -1, or NaN for a broken p. */
+static double FN(power_sign)(double p) {
+    if (p != floor(p)) return NAN;
+    return p * 0.5 == floor(p * 0.5) ? 1 : -1;
 }
 
 #if REAL_IS_FLOAT
@@ -137,11 +135,10 @@ INLINE real FN(tanh_of)(real x) {
     return size < 0.625f ? near : far;
 }
 
-/* In double: log x times p loses too many places in float. */
-INLINE real FN(power_of)(real x, double p, int parity) {
+/* x^p, with sign = power_sign(p). In double: log x times p loses too many places in float. */
+INLINE real FN(power_of)(real x, double p, double sign) {
     const double size = FN(exp_double)(p * FN(log_double)((double)fabsf(x)));
-    const double broken = parity == POWER_BROKEN ? NAN : (parity == POWER_ODD ? -size : size);
-    return (real)(x < 0 ? broken : size);
+    return (real)(x < 0 ? size * sign : size);
 }
 
 #else
@@ -149,8 +146,8 @@ INLINE real FN(power_of)(real x, double p, int parity) {
 INLINE real FN(exp_of)(real x) { return FN(exp_double)(x); }
 INLINE real FN(log_of)(real x) { return FN(log_double)(x); }
 INLINE real FN(tanh_of)(real x) { return tanh(x); }
-INLINE real FN(power_of)(real x, double p, int parity) {
-    (void)parity;
+INLINE real FN(power_of)(real x, double p, double sign) {
+    (void)sign;
     return pow(x, p);
 }
 
