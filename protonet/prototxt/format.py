@@ -21,23 +21,29 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
 def format_text(message: Message) -> str:
-    """Write a message as prototxt: fields by number, two blanks per level, one field a line.
+    """Write a message as prototxt: two blanks per level, one field a line.
 
-    A block of one or two different scalar fields stands on one line. Numbers are the
-    shortest that read back to the same float32 or float64, enums are names, strings keep
-    their letters. What it writes, Caffe's own parser reads too.
+    Values come before blocks, both in the order of their field numbers; a block of one or
+    two fields stands on one line. Numbers are the shortest that read back to the same
+    float32 or float64, enums are names, strings keep their letters. What it writes, Caffe's
+    own parser reads too.
     """
     kind = message_type(message.DESCRIPTOR)
     return "".join(f"{line}\n" for line in _lines(message, kind, ""))
 
 
 def _lines(message: Any, kind: MessageType, indent: str) -> Iterator[str]:
+    blocks = []
     for descriptor, value in message.ListFields():
         field = kind.fields[descriptor.name]
-        for item in value if field.repeated else (value,):
-            if field.kind is not Kind.MESSAGE:
+        items = value if field.repeated else (value,)
+        if field.kind is Kind.MESSAGE:
+            blocks.append((field, items))
+        else:
+            for item in items:
                 yield f"{indent}{field.name}: {_scalar(field, item)}"
-                continue
+    for field, items in blocks:
+        for item in items:
             line = _one_line(item, field, indent) if indent or not _is_long(item) else None
             if line is not None:
                 yield line

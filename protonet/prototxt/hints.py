@@ -16,6 +16,7 @@ __all__ = ["enum_value", "expected", "layer_note", "unknown_field", "wrong_type"
 
 _LISTED = 10
 _MENTIONED = 3
+_SUFFIX = "_param"
 _ROOTS = ("NetParameter", "SolverParameter", "LabelMap")
 
 # Old names of layer types that do not follow from their letters or from a `*_param` field.
@@ -131,7 +132,12 @@ def _roots_with(name: str, root: MessageType) -> str:
 
 @lru_cache(maxsize=256)
 def _nearest_field(name: str, holder: MessageType) -> str | None:
-    return nearest(name, holder.fields)
+    if not name.endswith(_SUFFIX):
+        return nearest(name, holder.fields)
+    # What all these names share says nothing: compare the rest.
+    stems = [field.removesuffix(_SUFFIX) for field in holder.fields if field.endswith(_SUFFIX)]
+    stem = nearest(name.removesuffix(_SUFFIX), stems)
+    return stem and stem + _SUFFIX
 
 
 def _messages(holder: MessageType) -> Iterable[FieldType]:
