@@ -1,7 +1,7 @@
 """Examining a solver: the nets it names, each for the state that it will be built in.
 
-Codes: E461 no training net or several, E462 a net file that cannot be read, W463 one that is
-found only beside the solver, I461 solver_mode.
+Codes: E462 a net file that cannot be read, W463 one that is found only beside the solver,
+I461 solver_mode. The solver's own settings: see solvers/checking.py.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ __all__ = ["examine_solver"]
 
 def examine_solver(document: Document[SolverParameter], options: Options) -> Examination:
     """Judges a solver and its nets; a net that several phases use is read and judged once."""
+    from protonet.solvers.checking import check_solver
     from protonet.solvers.nets import test_sources, train_sources
 
     found = Examination(document.source.file, "solver", list(document.diagnostics))
     solver = document.message
     _judge_mode(document, found)
-    training = train_sources(solver)
-    if len(training) != 1:
-        _report_training(document, training, found)
-    sources = [s for s in training + test_sources(solver) if s.phase in options.phases]
+    found.diagnostics += check_solver(document, looks_for_nets=False)
+    sources = [
+        source
+        for source in train_sources(solver) + test_sources(solver)
+        if source.phase in options.phases
+    ]
     by_place: dict[str, list[NetSource]] = {}
     for source in sources:
         by_place.setdefault(source.file or repr(source.path), []).append(source)
@@ -110,27 +113,6 @@ def _beside(solver_file: str, net_file: str) -> str | None:
         folder = os.path.dirname(folder)
     candidate = os.path.join(os.path.dirname(solver_file), os.path.basename(net_file))
     return candidate if os.path.isfile(candidate) else None
-
-
-def _report_training(
-    document: Document[SolverParameter], training: list[NetSource], found: Examination
-) -> None:
-    if not training:
-        span = (document.source.start,) if document.source.text else ()
-        found.diagnostics.append(
-            Diagnostic(
-                "E461", "the solver names no net to train", span, help='write net: "FILE.prototxt"'
-            )
-        )
-        return
-    found.diagnostics.append(
-        Diagnostic(
-            "E461",
-            f"the solver names {len(training)} nets to train",
-            tuple(document.source.span(source.path) for source in training),
-            help="keep one of train_net_param, train_net, net_param and net",
-        )
-    )
 
 
 def _judge_mode(document: Document[SolverParameter], found: Examination) -> None:

@@ -41,22 +41,27 @@ _BETWEEN_ZERO_AND_ONE = ("momentum", "momentum2")
 _NOT_NEGATIVE = ("base_lr", "delta")
 
 
-def check_solver(document: Document[SolverParameter]) -> list[Diagnostic]:
-    """Returns what is wrong with a solver, or likely wrong; the nets themselves are not read."""
-    return list(_Checks(document.message, document.source).all())
+def check_solver(
+    document: Document[SolverParameter], *, looks_for_nets: bool = True
+) -> list[Diagnostic]:
+    """Returns what is wrong with a solver, or likely wrong; the nets themselves are not read.
+
+    `looks_for_nets`: also report net files that are not there.
+    """
+    return list(_Checks(document.message, document.source).all(looks_for_nets))
 
 
 class _Checks:
     def __init__(self, param: SolverParameter, source: SourceMap) -> None:
         self.param, self.source = param, source
 
-    def all(self) -> Iterator[Diagnostic]:
+    def all(self, looks_for_nets: bool) -> Iterator[Diagnostic]:
         yield from self._rule()
         yield from self._policy()
         yield from self._ranges()
         yield from self._nets()
         yield from self._tests()
-        yield from self._files()
+        yield from self._files(looks_for_nets)
 
     def _rule(self) -> Iterator[Diagnostic]:
         param = self.param
@@ -99,8 +104,9 @@ class _Checks:
                 help="set base_lr, 0.01 say",
             )  # fmt: skip
         needed = _POLICY_NEEDS.get(policy)
-        if needed and getattr(param, needed) <= 0:
-            has = self._has(needed)
+        has = needed is not None and self._has(needed)
+        only_tests = policy == "poly" and has and param.max_iter == 0  # no rate is ever asked for
+        if needed and getattr(param, needed) <= 0 and not only_tests:
             yield self._say(
                 "E403",
                 f"{needed} must be above 0 for lr_policy {policy}, not {getattr(param, needed)}"
@@ -217,10 +223,10 @@ class _Checks:
                 ("test_interval",),
             )
 
-    def _files(self) -> Iterator[Diagnostic]:
+    def _files(self, looks_for_nets: bool) -> Iterator[Diagnostic]:
         named: dict[str, Path] = {}
         for source in [*train_sources(self.param), *test_sources(self.param)]:
-            if source.file is not None:
+            if source.file is not None and looks_for_nets:
                 named.setdefault(source.file, source.path)
         for index, text in enumerate(self.param.weights):
             for file in split_list(text):
