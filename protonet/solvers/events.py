@@ -71,6 +71,7 @@ class Displayed:
     smoothed_loss: float
     lr: float
     outputs: list[OutputValue]
+    interval: int  # the solver's `display`
     iterations: int  # since the last display
     seconds: float  # since the last display
     images_per_second: float

@@ -85,7 +85,7 @@ class Solver:
         self._window = LossWindow(self.param.average_loss)
         self._window_is_resumed = False
         self._can_write = False
-        self._displayed_at = (0, time.perf_counter())
+        self._displayed_at, self._test_seconds = (0, time.perf_counter()), 0.0
 
     # ---- listening
 
@@ -158,7 +158,7 @@ class Solver:
         self._window_is_resumed = False
         end = self.iter + iterations
         is_clear = self.stopped = self._stop_wanted = False
-        self._displayed_at = (self.iter, time.perf_counter())
+        self._displayed_at, self._test_seconds = (self.iter, time.perf_counter()), 0.0
         while self.iter < end:
             if not is_clear:
                 self.net.clear_param_diffs()
@@ -246,15 +246,16 @@ class Solver:
         is_last: bool = False,
     ) -> None:
         iteration = self.iter if iteration is None else iteration
-        now = time.perf_counter()
+        done, now = self.iter, time.perf_counter()
         since, then = self._displayed_at
-        self._displayed_at = (iteration, now)
-        count, seconds = iteration - since, now - then
+        count, seconds = done - since, now - then
         images = count * self.param.iter_size * images_per_pass(self.net)
+        training_seconds = seconds - self._test_seconds
+        self._displayed_at, self._test_seconds = (done, now), 0.0
         self._tell(
             events.Displayed(
-                iteration, self._window.mean, rate, outputs, count, seconds,
-                images / seconds if seconds else 0.0, is_last,
+                iteration, self._window.mean, rate, outputs, self.param.display, count, seconds,
+                images / training_seconds if training_seconds > 0 else 0.0, is_last,
             )
         )  # fmt: skip
 
@@ -286,9 +287,10 @@ class Solver:
                 break
             loss += net.run_forward()
             values.append(output_values(net))
-        done = len(values)
+        done, seconds = len(values), time.perf_counter() - start
+        self._test_seconds += seconds
         result = events.Tested(
-            self.iter, number, mean_outputs(values), done, time.perf_counter() - start,
+            self.iter, number, mean_outputs(values), done, seconds,
             loss / done if self.param.test_compute_loss and done else None,
             interrupted=done < batches,
         )  # fmt: skip

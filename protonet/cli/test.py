@@ -1,0 +1,76 @@
+"""`protonet test`: run a net over its test data."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from protonet.cli.failure import colored
+from protonet.cli.python_layers import allow_python_layers
+
+__all__ = ["test"]
+
+
+@click.command()
+@click.argument("net", metavar="NET")
+@click.option("--weights", required=True, metavar="FILE[,FILE…]", help="The trained weights.")
+@click.option(
+    "--iterations",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many batches to run.",
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Cores to use; default all.")
+@click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    metavar="NAME",
+    help="A stage for include and exclude rules; may be repeated.",
+)
+@allow_python_layers
+def test(
+    net: str,
+    weights: str,
+    iterations: int,
+    threads: int | None,
+    level: int,
+    stages: tuple[str, ...],
+) -> None:
+    """Run NET in its TEST phase over N batches of its data; print the outputs of each and their
+    means, as Caffe's tool does."""
+    from protonet import kernels
+    from protonet.net import Net
+    from protonet.prototxt.diagnostics import Severity, render
+    from protonet.solvers.checking import split_list
+    from protonet.solvers.outputs import mean_outputs, output_values
+    from protonet.solvers.text_log import value_text
+
+    if threads is not None:
+        kernels.choose_threads(threads)
+    tested = Net(net, level=level, stages=stages)
+    try:
+        warnings = [d for d in tested.diagnostics if d.severity is Severity.WARNING]
+        if warnings:
+            click.echo(render(warnings, color=colored(sys.stderr)), err=True)
+        if tested.inputs:
+            fed = ", ".join(tested.inputs)
+            click.echo(f"protonet: nothing feeds {fed}: zeros go through the net", err=True)
+        for file in split_list(weights):
+            tested.copy_from(file)
+        click.echo(f"Running for {iterations} iterations.")
+        batches, loss = [], 0.0
+        for number in range(iterations):
+            loss += tested.run_forward()
+            batches.append(output_values(tested))
+            for output in batches[-1]:
+                click.echo(f"Batch {number}, {output.name} = {output.value:g}")
+    finally:
+        tested.close()
+    click.echo(f"Loss: {loss / iterations:g}")
+    for output in mean_outputs(batches):
+        click.echo(value_text(output))

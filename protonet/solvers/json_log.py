@@ -1,0 +1,75 @@
+"""The log as JSON: one object per line, for each display, test and snapshot.
+
+    {"event": "train", "iteration": 100, "loss": 0.31, "lr": 0.0099, "images_per_second": 3200.5,
+     "seconds": 2.1, "outputs": {"loss": 0.31}}
+    {"event": "test", "iteration": 500, "net": 0, "outputs": {"accuracy": 0.97, "loss": 0.09},
+     "batches": 100, "seconds": 10.4, "loss": null}
+    {"event": "snapshot", "iteration": 500, "model": "…", "state": "…", "seconds": 10.5}
+
+`seconds` are since the log began; an output of several elements is a list; what is no finite
+number is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from .events import Displayed, OutputValue, SnapshotTaken, Tested
+
+__all__ = ["JsonLog"]
+
+
+class JsonLog:
+    """A listener that writes each display, test and snapshot as a line, at once.
+
+    When the disk is full `warn` is told, once, and training goes on without the lines.
+    """
+
+    def __init__(self, stream: TextIO, warn: Callable[[str], object]) -> None:
+        self._stream, self._warn = stream, warn
+        self._start = time.perf_counter()
+        self._failed = False
+
+    def __call__(self, event: object) -> None:
+        row = self._row(event)
+        if row is None:
+            return
+        try:
+            self._stream.write(json.dumps(row, allow_nan=False) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            if not self._failed:
+                self._warn(f"the JSON log cannot be written: {error.strerror or error}")
+            self._failed = True
+
+    def _row(self, event: object) -> dict[str, Any] | None:
+        seconds = round(time.perf_counter() - self._start, 3)
+        match event:
+            case Displayed():
+                row: dict[str, Any] = {"event": "train", "iteration": event.iteration}
+                row |= {"loss": _number(event.smoothed_loss), "lr": _number(event.lr)}
+                row |= {"images_per_second": round(event.images_per_second, 1)}
+                return row | {"seconds": seconds, "outputs": _outputs(event.outputs)}
+            case Tested(interrupted=False):
+                row = {"event": "test", "iteration": event.iteration, "net": event.net}
+                row |= {"outputs": _outputs(event.outputs), "batches": event.batches}
+                return row | {"seconds": seconds, "loss": _number(event.loss)}
+            case SnapshotTaken():
+                row = {"event": "snapshot", "iteration": event.iteration}
+                return row | {"model": event.model, "state": event.state, "seconds": seconds}
+        return None
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _outputs(outputs: list[OutputValue]) -> dict[str, float | list[float | None] | None]:
+    gathered: dict[str, list[float | None]] = {}
+    for output in outputs:
+        gathered.setdefault(output.name, []).append(_number(output.value))
+    return {name: values[0] if len(values) == 1 else values for name, values in gathered.items()}
