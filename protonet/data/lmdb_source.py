@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from itertools import islice
 from types import TracebackType
 
 import lmdb
@@ -123,37 +123,42 @@ class LmdbReader:
 
         Costs a step per record, and one per record skipped since the last call.
         """
-        cursor = self._cursor
+        found: list[memoryview] = []
         try:
-            return [cursor.value() for _ in self._steps(position, count)]
+            while len(found) < count:
+                index = (position + len(found)) % self.source.count
+                self._go_to(index)
+                wanted = min(count - len(found), self.source.count - index)
+                before = len(found)
+                found += islice(self._cursor.iternext(keys=False, values=True), wanted)
+                self._at = index + wanted - 1
+                if len(found) < before + wanted:
+                    raise lmdb.Error(f"{self.source.count} records are promised")
         except lmdb.Error as error:
             raise DataError(
-                f"{self.source.path}: broken after record {self._at}: {_reason(error)}",
+                f"{self.source.path}: broken at or after record {self._at}: {_reason(error)}",
                 help="copy or make the database again",
             ) from None
+        return found
 
     def key(self, position: int) -> str:
         """Returns the key of a record, for messages."""
         try:
-            for _ in self._steps(position, 1):
-                return bytes(self._cursor.key()).decode("ascii", "backslashreplace")
+            self._go_to(position % self.source.count)
+            return bytes(self._cursor.key()).decode("ascii", "backslashreplace")
         except lmdb.Error:
-            pass
-        return "?"
+            return "?"
 
-    def _steps(self, position: int, count: int) -> Iterator[None]:
-        """Puts the cursor on each of the records in turn."""
-        for wanted in range(position, position + count):
-            index = wanted % self.source.count
-            if self._at < 0 or index < self._at:
-                if not self._cursor.first():
-                    raise lmdb.Error("the first record cannot be found")
-                self._at = 0
-            while self._at < index:
-                if not self._cursor.next():
-                    raise lmdb.Error(f"{self.source.count} records are promised")
-                self._at += 1
-            yield
+    def _go_to(self, index: int) -> None:
+        """Puts the cursor on that record."""
+        if self._at < 0 or index < self._at:
+            if not self._cursor.first():
+                raise lmdb.Error("the first record cannot be found")
+            self._at = 0
+        while self._at < index:
+            if not self._cursor.next():
+                raise lmdb.Error(f"{self.source.count} records are promised")
+            self._at += 1
 
     def close(self) -> None:
         self._cursor.close()

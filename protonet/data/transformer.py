@@ -129,7 +129,7 @@ class Transformer:
         mean, steps = self._mean_for(channels, int(pictures.heights[0]), int(pictures.widths[0]))
         free_rows, free_columns = pictures.heights - height, pictures.widths - width
         places = pictures.places
-        if self.train:
+        if self.train and (free_rows.any() or free_columns.any()):
             places["top"] = uniform_below(free_rows + 1, key, positions, _TOP)
             places["left"] = uniform_below(free_columns + 1, key, positions, _LEFT)
         else:
