@@ -6,10 +6,8 @@ Codes: E311 another kind of file, E312 cut off or damaged, E313 a blob contradic
 from __future__ import annotations
 
 import os
-from typing import TypeVar
 
 import numpy as np
-from google.protobuf.message import DecodeError, Message
 
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
@@ -20,10 +18,8 @@ from .protonet_pb2 import Datum
 from .wire import WireError
 
 __all__ = [
-    "array_datum", "datum_array", "read_blob", "read_message", "write_blob", "write_message",
+    "array_datum", "datum_array", "read_blob", "write_blob",
 ]  # fmt: skip
-
-M = TypeVar("M", bound=Message)
 
 
 def read_blob(path: FilePath) -> Array:
@@ -44,22 +40,6 @@ def write_blob(path: FilePath, array: Array) -> None:
     with atomic_write(path) as stream:
         for piece in blob_bytes(array):
             stream.write(piece)
-
-
-def read_message(path: FilePath, message_type: type[M]) -> M:
-    """Read a message in wire format, such as a SolverState. Raises Error E310 to E312."""
-    data = _message_bytes(path, f"a {message_type.DESCRIPTOR.name} in wire format")
-    try:
-        return message_type.FromString(bytes(data))
-    except DecodeError:
-        message = f"damaged, or not a {message_type.DESCRIPTOR.name}"
-        raise Error(Diagnostic("E312", message, (place(os.fspath(path)),))) from None
-
-
-def write_message(path: FilePath, message: Message) -> None:
-    """Write a message in wire format; the old file is replaced when all is written."""
-    with atomic_write(path) as stream:
-        stream.write(message.SerializeToString())
 
 
 def datum_array(datum: Datum) -> Array:

@@ -18,6 +18,7 @@ from protonet.prototxt.source import SourceMap
 
 from .files import FilePath, place
 from .foreign import recognise
+from .fork_fields import fork_field_warnings
 from .protonet_pb2 import NetParameter, SolverParameter
 from .upgrade import upgrade_net, upgrade_solver
 
@@ -89,9 +90,10 @@ def net_document(
 ) -> Document[NetParameter]:
     """Make the document of a net's text; `file` is what diagnostics call it."""
     net, source, diagnostics = parse_text_diagnosed(text, NetParameter, file)
+    diagnostics = [*diagnostics, *fork_field_warnings(net, source)]
     if upgrade:
         net, source, found = upgrade_net(net, source)
-        diagnostics = [*diagnostics, *found]
+        diagnostics += found
     return _checked(Document(net, source, diagnostics), strict)
 
 
@@ -100,9 +102,10 @@ def solver_document(
 ) -> Document[SolverParameter]:
     """Make the document of a solver's text; `file` is what diagnostics call it."""
     solver, source, diagnostics = parse_text_diagnosed(text, SolverParameter, file)
+    diagnostics = [*diagnostics, *fork_field_warnings(solver, source)]
     if upgrade:
         solver, source, found = upgrade_solver(solver, source)
-        diagnostics = [*diagnostics, *found]
+        diagnostics += found
     return _checked(Document(solver, source, diagnostics), strict)
 
 

@@ -37,6 +37,12 @@ class Normalization:
         mode = default
         if settings.HasField("normalization"):
             mode = settings.normalization
+            if mode == LossParameter.PRE_FIXED:
+                raise LayerError(
+                    "normalization PRE_FIXED belongs to a fork of Caffe and is not supported",
+                    field=("loss_param", "normalization"),
+                    help="FULL, VALID, BATCH_SIZE or NONE",
+                )
         elif settings.HasField("normalize"):
             mode = LossParameter.VALID if settings.normalize else LossParameter.BATCH_SIZE
         return cls(mode, settings.ignore_label if settings.HasField("ignore_label") else None)

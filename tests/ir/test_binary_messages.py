@@ -11,11 +11,9 @@ from protonet.ir.binary import (
     array_datum,
     datum_array,
     read_blob,
-    read_message,
     write_blob,
-    write_message,
 )
-from protonet.ir.protonet_pb2 import BlobProto, Datum, SolverState
+from protonet.ir.protonet_pb2 import BlobProto, Datum
 from protonet.prototxt import Error
 
 
@@ -44,15 +42,6 @@ def test_what_is_no_blob_is_refused(tmp_path: Path, content: bytes, code: str) -
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(Error, match=code):
         read_blob(tmp_path / "a")
-
-
-def test_messages_come_back_and_damage_is_said(tmp_path: Path) -> None:
-    state = SolverState(iter=7, learned_net="a.caffemodel")
-    write_message(tmp_path / "a.solverstate", state)
-    assert read_message(tmp_path / "a.solverstate", SolverState) == state
-    (tmp_path / "a.solverstate").write_bytes(state.SerializeToString()[:-2])
-    with pytest.raises(Error, match=r"E312.*SolverState"):
-        read_message(tmp_path / "a.solverstate", SolverState)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
