@@ -78,7 +78,8 @@ def atomic_path(path: FilePath) -> Iterator[str]:
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             _sync(temporary)
             os.replace(temporary, target)
-            _sync(os.path.dirname(target))
+            with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
+                _sync(os.path.dirname(target))
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)

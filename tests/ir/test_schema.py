@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
 from protonet.ir import protonet_pb2
 
@@ -43,7 +44,7 @@ def described_field(row: dict[str, str]) -> tuple[str, ...]:
     if field is None:
         return (row["message"], "missing", row["name"])
     packed = "packed" if field.GetOptions().packed else ""
-    label = "required" if field.is_required else "repeated" if field.is_repeated else "optional"
+    label = label_of(field)
     return (
         row["message"],
         label,
@@ -69,6 +70,13 @@ def message(name: str) -> Descriptor:
 def enum(name: str) -> EnumDescriptor:
     outer, _, inner = name.rpartition(".")
     return message(outer).enum_types_by_name[inner] if outer else FILE.enum_types_by_name[inner]
+
+
+def label_of(field: FieldDescriptor) -> str:
+    proto = DescriptorProto()
+    field.containing_type.CopyToProto(proto)
+    label = next(other.label for other in proto.field if other.number == field.number)
+    return FieldDescriptorProto.Label.Name(label).removeprefix("LABEL_").lower()
 
 
 def type_of(field: FieldDescriptor) -> str:
