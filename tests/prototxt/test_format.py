@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from protonet.ir import protonet_pb2 as pb
 from protonet.prototxt import format_text, parse_text, read_text
+from protonet.prototxt.schema import Kind, message_type
 
 NETS = Path(__file__).parent / "nets"
 
@@ -67,29 +68,25 @@ def test_empty_message_is_empty_text_and_empty_block_is_kept():
 
 
 @st.composite
-def messages(draw, message_type, depth=0):
-    message = message_type()
-    fields = list(message.DESCRIPTOR.fields)
-    for field in draw(st.lists(st.sampled_from(fields), max_size=6, unique_by=lambda f: f.name)):
-        count = draw(st.integers(1, 3)) if field.is_repeated else 1
-        for _ in range(count):
-            if field.type == FieldDescriptor.TYPE_MESSAGE:
-                if depth == 3:
-                    continue
-                holder = getattr(message, field.name)
-                child = holder.add() if field.is_repeated else holder
-                child.SetInParent()
+def messages(draw, message_class, depth=0):
+    message = message_class()
+    kind = message_type(message.DESCRIPTOR)
+    choices = list(kind.fields) if depth < 4 else list(kind.required)
+    chosen = st.lists(st.sampled_from(choices), max_size=6, unique=True) if choices else st.just([])
+    for name in dict.fromkeys(
+        [*draw(chosen), *kind.required]
+    ):  # text without a required field is refused
+        field = kind.fields[name]
+        for _ in range(draw(st.integers(1, 3)) if field.repeated else 1):
+            if field.kind is Kind.MESSAGE:
+                holder = getattr(message, name)
+                child = holder.add() if field.repeated else holder
                 child.CopyFrom(draw(messages(type(child), depth + 1)))
                 child.SetInParent()
+            elif field.repeated:
+                getattr(message, name).append(draw(scalars(field.descriptor)))
             else:
-                value = draw(scalars(field))
-                if field.is_repeated:
-                    getattr(message, field.name).append(value)
-                else:
-                    setattr(message, field.name, value)
-    for field in fields:  # text without its required fields is refused
-        if field.is_required and not message.HasField(field.name):
-            setattr(message, field.name, draw(scalars(field)))
+                setattr(message, name, draw(scalars(field.descriptor)))
     return message
 
 
