@@ -19,7 +19,15 @@ from .graph import Graph, build_graph
 from .lints import lint, unused_tops
 from .weights import fit_weights
 
-__all__ = ["Examination", "Options", "View", "examine", "examine_net", "judge_views"]
+__all__ = [
+    "Examination",
+    "Options",
+    "View",
+    "examine",
+    "examine_net",
+    "judge_views",
+    "place_in_file",
+]
 
 PHASES: tuple[int, ...] = (TRAIN, TEST)
 _OF_LOST_LAYERS = frozenset({"E102", "E103", "I101", "I301"})
@@ -115,7 +123,7 @@ def judge_views(
         seen |= {_key(item) for item in new}
         noticed += new
     noticed += _reliable(document, unused_tops([view.graph for view in views]))
-    found.diagnostics += sorted(noticed, key=_place)
+    found.diagnostics += sorted(noticed, key=place_in_file)
     found.views += views
 
 
@@ -124,7 +132,8 @@ def _key(diagnostic: Diagnostic) -> tuple[str, Span | str]:
     return diagnostic.code, diagnostic.spans[0] if diagnostic.spans else diagnostic.message
 
 
-def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+def place_in_file(diagnostic: Diagnostic) -> tuple[int, int]:
+    """Returns line and column, by which findings are told in order."""
     span = diagnostic.spans[0] if diagnostic.spans else None
     return (span.line, span.column) if span else (0, 0)
 

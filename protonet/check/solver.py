@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from protonet.ir.document import Document, read_net_document
 from protonet.ir.protonet_pb2 import TRAIN, NetParameter, NetState, Phase, SolverParameter
-from protonet.prototxt.diagnostics import Diagnostic, Error
+from protonet.prototxt.diagnostics import Diagnostic, Error, Severity
 
-from .examine import Examination, Options, judge_views
+from .examine import Examination, Options, judge_views, place_in_file
 
 if TYPE_CHECKING:
     from protonet.solvers.nets import NetSource
@@ -30,7 +30,12 @@ def examine_solver(document: Document[SolverParameter], options: Options) -> Exa
     found = Examination(document.source.file, "solver", list(document.diagnostics))
     solver = document.message
     _judge_mode(document, found)
-    found.diagnostics += check_solver(document, looks_for_nets=False)
+    found.diagnostics += [
+        diagnostic
+        for diagnostic in check_solver(document, looks_for_nets=False)
+        if not _may_be_mistyped(document, diagnostic)
+    ]
+    found.diagnostics.sort(key=place_in_file)
     sources = [
         source
         for source in train_sources(solver) + test_sources(solver)
@@ -56,6 +61,12 @@ def _state(
     from protonet.solvers.nets import merged_state
 
     return merged_state(solver, net, source, options.level, tuple(options.stages))
+
+
+def _may_be_mistyped(document: Document[SolverParameter], missing: Diagnostic) -> bool:
+    """Says whether a field that is missed may be one that could not be read."""
+    unread = any(item.severity is Severity.ERROR for item in document.diagnostics)
+    return unread and missing.spans[:1] == (document.source.start,)
 
 
 def _label(source: NetSource) -> str:

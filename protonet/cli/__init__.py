@@ -36,6 +36,17 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.list_commands(ctx):
+            from protonet.prototxt.diagnostics import nearest
+
+            near = nearest(args[0], self.list_commands(ctx))
+            if near is not None:
+                ctx.fail(f'no such command: "{args[0]}"; did you mean "{near}"?')
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
