@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from protonet.ir import NetParameter, insert_splits
@@ -81,3 +83,29 @@ def test_splitting_twice_changes_nothing_more(readers: int) -> None:
     text = DATA + "".join(f'layer {{ name: "r{i}" bottom: "x" }}\n' for i in range(readers))
     once, source = split(text)
     assert format_text(insert_splits(once, source)[0]) == format_text(once)
+
+
+def without_splits(net: NetParameter) -> NetParameter:
+    """A net as it was before its splits were inserted."""
+    joined = NetParameter()
+    blobs: dict[str, str] = {}
+    for layer in net.layer:
+        if layer.type == "Split":
+            blobs.update(dict.fromkeys(layer.top, layer.bottom[0]))
+        else:
+            joined.layer.append(layer)
+            joined.layer[-1].bottom[:] = [blobs.get(name, name) for name in layer.bottom]
+    return joined
+
+
+def test_published_weights_have_the_same_splits(shared: Path) -> None:
+    count = 0
+    for path in sorted((shared / "models").glob("*/*.caffemodel")):
+        net = NetParameter.FromString(path.read_bytes())
+        again, _ = insert_splits(without_splits(net), SourceMap())
+        wanted, found = (
+            [(x.name, x.type, list(x.bottom), list(x.top)) for x in n.layer] for n in (net, again)
+        )
+        assert found == wanted
+        count += sum(layer.type == "Split" for layer in net.layer)
+    assert count
