@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protonet.ir import NetParameter, SolverParameter, upgrade_net, upgrade_solver
+from protonet.ir.document import net_document, solver_document
 from protonet.ir.protonet_pb2 import V1LayerParameter
 from protonet.ir.snapshots import snapshot_prefix
 from protonet.prototxt import Diagnostic, SourceMap, parse_text
@@ -218,3 +223,20 @@ def test_snapshots_are_named_after_the_solver_unless_it_says_otherwise(tmp_path:
     assert snapshot_prefix(SolverParameter(snapshot_prefix="out/a"), file) == "out/a"
     in_folder = snapshot_prefix(SolverParameter(snapshot_prefix=folder), file)
     assert in_folder == f"{folder}/lenet_solver"
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=st.sampled_from(CASES), seed=st.integers(0, 2**32))
+def test_damaged_nets_and_solvers_are_upgraded_or_diagnosed(case: str, seed: int) -> None:
+    text = (GOLDEN / f"{case}.in.prototxt").read_text(encoding="utf-8")
+    chance = random.Random(seed)
+    tokens = re.findall(r"\w+|\s+|.", text)
+    for _ in range(chance.choice([1, 2, 5])):
+        at, other = chance.randrange(len(tokens)), chance.randrange(len(tokens))
+        tokens[at : at + chance.choice([0, 1, 9])] = tokens[
+            other : other + chance.choice([0, 1, 9])
+        ]
+        tokens = tokens or [" "]
+    read = solver_document if case.startswith("solver_") else net_document
+    document = read("".join(tokens), strict=False)
+    assert all(str(diagnostic) for diagnostic in document.diagnostics)
