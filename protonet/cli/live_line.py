@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from protonet.solvers.events import (
     Finished,
     IterationDone,
+    NetTested,
+    NetTestStarted,
     OutputValue,
     Remark,
     SnapshotFailed,
     SnapshotTaken,
     Started,
-    Tested,
-    TestStarted,
 )
 from protonet.solvers.outputs import images_per_pass
 
@@ -61,10 +61,10 @@ class LiveLine:
             case IterationDone():
                 self._measure()
                 self._draw(event)
-            case TestStarted():
+            case NetTestStarted():
                 number = f" {event.net}" if len(self._solver.test_nets) > 1 else ""
                 self._show(f"{self._front()}  testing{number} …")
-            case Tested(interrupted=False):
+            case NetTested(interrupted=False):
                 self._then = time.perf_counter()
                 number = f" {event.net}" if len(self._solver.test_nets) > 1 else ""
                 loss = "" if event.loss is None else f", test loss {event.loss:g}"

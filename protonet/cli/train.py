@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from protonet.ir.document import Document
     from protonet.ir.protonet_pb2 import SolverParameter
-    from protonet.solvers.events import Tested
+    from protonet.solvers.events import NetTested
     from protonet.solvers.solver import Solver
 
 __all__ = ["train"]
@@ -139,7 +139,7 @@ def train(
 
 def _run(solver: Solver, state: str | None) -> None:
     """Trains; then tests, unless a test was due anyway after the last iteration."""
-    tested: list[Tested] = []
+    tested: list[NetTested] = []
     solver.on_test(tested.append)
     solver.solve(state)
     if not solver.stopped and (not tested or tested[-1].iteration != solver.iter):

@@ -15,8 +15,19 @@ from typing import Any, TypeVar
 from protonet.prototxt.diagnostics import Error
 
 __all__ = [
-    "Displayed", "Finished", "GradientsReady", "IterationDone", "IterationStarted", "Listeners",
-    "OutputValue", "Remark", "SnapshotFailed", "SnapshotTaken", "Started", "TestStarted", "Tested",
+    "Displayed",
+    "Finished",
+    "GradientsReady",
+    "IterationDone",
+    "IterationStarted",
+    "Listeners",
+    "NetTestStarted",
+    "NetTested",
+    "OutputValue",
+    "Remark",
+    "SnapshotFailed",
+    "SnapshotTaken",
+    "Started",
 ]  # fmt: skip
 
 
@@ -79,10 +90,8 @@ class Displayed:
 
 
 @dataclass(frozen=True, slots=True)
-class TestStarted:
+class NetTestStarted:
     """A test net is about to run before iteration `iteration`."""
-
-    __test__ = False  # this is no test of pytest's
 
     iteration: int
     net: int
@@ -90,7 +99,7 @@ class TestStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class NetTested:
     """The mean of each output of a test net over its batches; `loss` with test_compute_loss."""
 
     iteration: int

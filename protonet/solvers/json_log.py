@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from .events import Displayed, OutputValue, SnapshotTaken, Tested
+from .events import Displayed, NetTested, OutputValue, SnapshotTaken
 
 __all__ = ["JsonLog"]
 
@@ -54,7 +54,7 @@ class JsonLog:
                 row |= {"loss": _number(event.smoothed_loss), "lr": _number(event.lr)}
                 row |= {"images_per_second": round(event.images_per_second, 1)}
                 return row | {"seconds": seconds, "outputs": _outputs(event.outputs)}
-            case Tested(interrupted=False):
+            case NetTested(interrupted=False):
                 row = {"event": "test", "iteration": event.iteration, "net": event.net}
                 row |= {"outputs": _outputs(event.outputs), "batches": event.batches}
                 return row | {"seconds": seconds, "loss": _number(event.loss)}

@@ -45,8 +45,9 @@ def restore_net(net: Net, state: NetRunState) -> None:
 
 
 def _layer_state(layer: Layer) -> LayerRunState:
+    values = layer.state()  # first: a layer may draw what it has not drawn yet
     state = LayerRunState(name=layer.name, random=_generator_bytes(layer.random))
-    for name, value in layer.state().items():
+    for name, value in values.items():
         if isinstance(value, bytes):
             state.value.add(name=name, data=value)
         else:

@@ -95,8 +95,8 @@ class Solver:
         return listener
 
     def on_test(self, listener: L) -> L:
-        """Calls `listener` with Tested after each run of a test net; a decorator, too."""
-        self.listeners.add(events.Tested, listener)
+        """Calls `listener` with NetTested after each run of a test net; a decorator, too."""
+        self.listeners.add(events.NetTested, listener)
         return listener
 
     def on_snapshot(self, listener: L) -> L:
@@ -261,7 +261,7 @@ class Solver:
 
     # ---- testing
 
-    def test_all(self) -> list[events.Tested]:
+    def test_all(self) -> list[events.NetTested]:
         """Runs every test net over its test_iter batches."""
         results = []
         for number in range(len(self.test_nets)):
@@ -270,7 +270,7 @@ class Solver:
             results.append(self.test(number))
         return results
 
-    def test(self, number: int = 0) -> events.Tested:
+    def test(self, number: int = 0) -> events.NetTested:
         """Runs one test net over its test_iter batches and returns the means of its outputs.
 
         A request to stop ends it early; the net is put back to where its data stood, so that a
@@ -279,7 +279,7 @@ class Solver:
         net = self.test_nets[number]
         batches = self.param.test_iter[number]
         start, before = time.perf_counter(), net_state(net)
-        self._tell(events.TestStarted(self.iter, number, batches))
+        self._tell(events.NetTestStarted(self.iter, number, batches))
         values, loss = [], 0.0
         for _ in range(batches):
             if self._stop_wanted:
@@ -289,7 +289,7 @@ class Solver:
             values.append(output_values(net))
         done, seconds = len(values), time.perf_counter() - start
         self._test_seconds += seconds
-        result = events.Tested(
+        result = events.NetTested(
             self.iter, number, mean_outputs(values), done, seconds,
             loss / done if self.param.test_compute_loss and done else None,
             interrupted=done < batches,

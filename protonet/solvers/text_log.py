@@ -15,13 +15,13 @@ from datetime import datetime
 from .events import (
     Displayed,
     Finished,
+    NetTested,
+    NetTestStarted,
     OutputValue,
     Remark,
     SnapshotFailed,
     SnapshotTaken,
     Started,
-    Tested,
-    TestStarted,
 )  # fmt: skip
 
 __all__ = ["TextLog", "lines_of", "log_line", "output_lines", "value_text"]
@@ -63,11 +63,11 @@ def lines_of(event: object) -> Iterator[str]:
             )
             yield from output_lines("    Train net output #", event.outputs)
             yield f"Iteration {event.iteration}, lr = {event.lr:g}"
-        case TestStarted():
+        case NetTestStarted():
             yield f"Iteration {event.iteration}, Testing net (#{event.net})"
-        case Tested(interrupted=True):
+        case NetTested(interrupted=True):
             yield "Test interrupted."
-        case Tested():
+        case NetTested():
             if event.loss is not None:
                 yield f"Test loss: {event.loss:g}"
             yield from output_lines("    Test net output #", event.outputs)
