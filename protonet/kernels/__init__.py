@@ -2,11 +2,11 @@
 
     kernels.relu(x=x, y=y, n=x.size, slope=0.0)
 
-Arrays are numpy arrays, C-contiguous and all of one float type, which picks the variant; index
-arrays may be of any integer type; a list of arrays fills a field that holds several. A call runs
-at once. Inside `with Tape() as tape:` it is also recorded, so that `tape.replay()` runs the whole
-row again by one call into C, reading and writing the same memory: a tape is good until one of
-the arrays is exchanged.
+Arrays are numpy arrays, C-contiguous. The kernel's variant is float if any of them is float32, else
+double; a field that kernels.h calls (double) or an integer keeps that type in both. A list of arrays
+fills a field that holds several. A call runs at once. Inside `with Tape() as tape:` it is also
+recorded, so that `tape.replay()` runs the whole row again by one call into C, reading and writing
+the same memory: a tape is good until one of the arrays is exchanged.
 """
 
 from __future__ import annotations
@@ -76,23 +76,23 @@ _BYTES = ffi.typeof("char[]")
 
 
 def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any], bool]:
-    """Turns arrays into pointers, nested structs likewise; says whether they hold doubles."""
+    """Turns arrays into pointers, nested structs likewise; says whether none holds floats."""
     plain: dict[str, Any] = {}
-    double = False
+    double = True
     for name, value in fields.items():
         if isinstance(value, np.ndarray):
             if not value.flags.c_contiguous:
                 raise ValueError(f"kernel argument {name!r} is not C-contiguous")
-            double = double or value.dtype == np.float64
+            double = double and value.dtype != np.float32
             keep.append(value)
             plain[name] = ffi.cast("void *", value.ctypes.data)
         elif isinstance(value, Mapping):
             plain[name], inner = _pointers(value, keep)
-            double = double or inner
+            double = double and inner
         elif isinstance(value, (list, tuple)) and value and isinstance(value[0], np.ndarray):
             rows, inner = _pointers({f"{name}[{i}]": each for i, each in enumerate(value)}, keep)
             plain[name] = list(rows.values())
-            double = double or inner
+            double = double and inner
         elif value is None:
             plain[name] = ffi.NULL
         else:
