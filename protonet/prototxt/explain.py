@@ -54,6 +54,8 @@ def _by_itself(token: Token) -> Fault | None:
 _STRAYS = {
     ("//", "/*"): "comments begin with #",
     ("“", "”", "‘", "’", "„", "«", "»"): "typographic quotes do not count: use \" or '",
+    ("(", ")"): "a list is written [a, b], a block { ... }",
+    ("*", "/", "%"): "values are written out, there is no arithmetic",
     ("$",): "this looks like a template: fill in its variables first",
 }
 
@@ -65,15 +67,15 @@ def _instead_of_field(token: Token) -> Fault:
             'unexpected "[": extensions ([name]: value) are not supported',
             label="expected a field name",
         )
-    return _fault(token, f"expected a field name, found {_found(token)}")
+    help = "a block has a name before its brace" if token.type == "LBRACE" else ""
+    return _fault(token, f"expected a field name, found {_found(token)}", help=help)
 
 
 def _in_field(before: Sequence[Any], token: Token) -> Fault:
     first, found = before[0], _found(token)
     types = [part.type if isinstance(part, Token) else None for part in before]
     if types[0] == "SCALAR":
-        name = quoted(split(first).name)
-        return _fault(token, f"unexpected {found} after the value of {name}", _NEXT_FIELD)
+        return _after_value(split(first).name, token)
     if types[0] is None:  # a whole field, read already
         return _fault(token, f"unexpected {found} after {quoted(first.name)}", _NEXT_FIELD)
     name = quoted(first)
@@ -87,11 +89,25 @@ def _in_field(before: Sequence[Any], token: Token) -> Fault:
         )
     if types == ["NAME", "COLON"] or types[-1] == "MINUS":
         return _fault(first, f"{name} has no value", label=f"expected a value, found {found}")
-    return _fault(token, f"unexpected {found} after the value of {name}", _NEXT_FIELD)
+    return _after_value(first, token)
+
+
+def _after_value(name: str, token: Token) -> Fault:
+    is_value = token.type in ("NUMBER", "STRING")
+    return _fault(
+        token,
+        f"unexpected {_found(token)} after the value of {quoted(name)}",
+        _NEXT_FIELD,
+        f"several values are written {name}: [a, b]" if is_value else "",
+    )
 
 
 def _found(token: Token) -> str:
-    return "end of file" if token.type == "$END" else quoted(token)
+    if token.type == "$END":
+        return "end of file"
+    if token.type in ("SCALAR", "OPEN"):
+        return quoted(token.partition("{" if token.type == "OPEN" else ":")[0].rstrip(" \t:"))
+    return quoted(token)
 
 
 def _fault(token: Token, message: str, label: str = "", help: str = "") -> Fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedToken
 
-from protonet.prototxt.faults import Faults
+from protonet.prototxt.faults import Fault, Faults
 from protonet.prototxt.recover import DEEPEST_STACK, recover, too_deep
 from protonet.prototxt.tree import (
     Block,
@@ -27,6 +28,9 @@ from protonet.prototxt.tree import (
 __all__ = ["Tree", "parse"]
 
 
+_WEB_PAGE = re.compile(r"\s*(<(?:!doctype|html|\?xml))", re.IGNORECASE)
+
+
 class Tree(NamedTuple):
     """What could be read of a text, and the braces `{` that were never closed (offsets)."""
 
@@ -36,6 +40,18 @@ class Tree(NamedTuple):
 
 def parse(text: str, faults: Faults) -> Tree:
     """Read the text into a tree; what breaks the grammar is put into `faults` and left out."""
+    page = _WEB_PAGE.match(text)
+    if page:
+        faults.add(
+            Fault(
+                "E001",
+                "this is a web page or XML, not the text of a message",
+                page.start(1),
+                page.end(),
+                help="download the file itself (on GitHub: Raw)",
+            )
+        )
+        return Tree(Body(), [])
     parser = _grammar().parse_interactive(text, start="start")
     state: Any = parser.parser_state
     stack: list[Any] = state.value_stack

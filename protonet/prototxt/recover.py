@@ -104,7 +104,7 @@ class _Recovery:
             self._close_all()
         elif not before and token in _CLOSERS:
             self._mend_closer(token)
-        elif not (len(before) == 1 and _type(before[0]) == "NAME" and self._insert_colon(token)):
+        elif not (len(before) == 1 and _type(before[0]) == "NAME" and self._insert(token)):
             self._faults.add(explain(before, token))
             self._finish_or_drop()
             self._skip_to_field(token)
@@ -120,23 +120,36 @@ class _Recovery:
 
     # ---- small slips -------------------------------------------------------------------
 
-    def _insert_colon(self, token: Token) -> bool:
-        """Mend `name value` and `name = value`, if it is one of these."""
+    def _insert(self, token: Token) -> bool:
+        """Mend `name value`, `name = value` and a block without its brace; False for others."""
         name: Token = self._values[-1]
-        is_equals = token.type == "STRAY" and token[0] == "="
-        is_value = token.type in _VALUES or (
-            token.type == "NAME" and self._peek().type not in _AFTER_NAME
-        )
-        if is_equals:
+        end = token_end(name)
+        inserted = Token("COLON", ":", end)
+        if token.type == "STRAY" and token[0] == "=":
             self._fault(token, f'expected ":", found {quoted(token)}', 'use ":"')
-        elif is_value:
+        elif token.type in _VALUES or (
+            token.type == "NAME" and self._peek().type not in _AFTER_NAME
+        ):
             missing = f'":" is missing before {quoted(token)}'
             self._fault(name, f'expected ":" after {quoted(name)}', missing)
             self._pending.append(token)
+        elif token.type in ("SCALAR", "OPEN") and self._is_indented(token, name):
+            self._fault(name, f'expected "{{" after {quoted(name)}')
+            self._pending.append(token)
+            inserted = Token("LBRACE", "{", end - 1)
         else:
             return False
-        self._parser.feed_token(Token("COLON", ":", token_end(name)))
+        self._parser.feed_token(inserted)
         return True
+
+    def _is_indented(self, token: Token, holder: Token) -> bool:
+        """Whether a field stands on a line below and more to the right than what may hold it."""
+        columns = [
+            place - self._text.rfind("\n", 0, place)
+            for place in (token_start(token), token_start(holder))
+        ]
+        on_one_line = "\n" not in self._text[token_start(holder) : token_start(token)]
+        return not on_one_line and columns[0] > columns[1]
 
     def _mend_closer(self, token: Token) -> None:
         """A closing brace of the wrong kind closes all the same; one too many is dropped."""

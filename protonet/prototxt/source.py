@@ -93,7 +93,9 @@ class SourceMap:
 
     @cached_property
     def _extents(self) -> Mapping[Path, Extent]:
-        return self._find_extents()
+        extents = self._find_extents()
+        self._find_extents = dict  # lets go of the tree that it was made from
+        return extents
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -92,7 +92,7 @@ def test_file_cut_at_every_byte():
         survive(decoded(NETS[0][:end]))
 
 
-N = 20_000
+N = 10_000
 HUGE = {
     "open blocks": "layer {" * N,
     "open and closed blocks": "layer {" * N + "}" * N,

@@ -48,7 +48,15 @@ def place(diagnostic):
         ("name: 'a'\n<<<<<<< HEAD\n", (2, 1, 12), ["merge conflict"]),
         ("input_dim [1]", (1, 1, 9), ['expected ":" after "input_dim"']),
         ("force_backward: 1 'x'", (1, 19, 3), ["unexpected", "'x'"]),
-        ("{ name: 'a' }", (1, 1, 1), ["expected a field name"]),
+        ("{ name: 'a' }", (1, 1, 1), ["expected a field name", "block has a name"]),
+        ("input_dim: 1 3 224", (1, 14, 1), ["several values are written input_dim: [a, b]"]),
+        ("input_shape { dim: 1, 3, 224 }", (1, 23, 1), ["written dim: [a, b]"]),
+        ("input_dim: (1, 3)", (1, 12, 1), ["a list is written [a, b]"]),
+        ("input_dim: 64*3", (1, 14, 1), ["no arithmetic"]),
+        ("layer\n  name: 'a'\n}", (1, 1, 5), ['expected "{" after "layer"']),
+        ("layer\n  param {\n  }\n}", (1, 1, 5), ['expected "{" after "layer"']),
+        ("state\nname: 'a'", (2, 1, 9), ['expected ":" or "{" after "state", found "name"']),
+        ("\n<!DOCTYPE html><html><body>404", (2, 1, 9), ["web page", "Raw"]),
     ],
 )
 def test_syntax_error_tells_place_and_reason(text, where, words):
