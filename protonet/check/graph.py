@@ -85,9 +85,10 @@ class Graph:
     @property
     def outputs(self) -> list[str]:
         """Names of the blobs that no layer consumes, in alphabetical order."""
-        consumed = {blob for node in self.nodes for blob in node.bottoms}
-        names = {name for blob, name in enumerate(self.blob_names) if blob not in consumed}
-        return sorted(names - {AUTOMATIC_TOP})
+        left: set[int] = set()
+        for node in self.nodes:  # a layer that works in place makes again what it consumed
+            left = left - set(node.bottoms) | set(node.tops)
+        return sorted({self.blob_names[blob] for blob in left} - {AUTOMATIC_TOP})
 
     def blob_id(self, name: str) -> int | None:
         """Returns the id of the blob of that name, or None."""

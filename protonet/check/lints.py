@@ -31,7 +31,7 @@ _CONTAINS = {
     "InfogainLoss": "Softmax",
 }
 _NAMED = 4
-_SHOWN = frozenset({"Accuracy", "ArgMax"})  # made to be looked at, not to be read by a layer
+_SHOWN = frozenset({"Accuracy", "ArgMax"})
 
 
 def lint(graph: Graph) -> list[Diagnostic]:
@@ -162,14 +162,19 @@ def zero_weights(graph: Graph) -> Iterator[Finding]:
 
 
 def mirrored_test(graph: Graph) -> Iterator[Finding]:
-    """`mirror` flips at random in TEST as well, in Caffe and here."""
+    """`mirror` flips at random in TEST as well, in Caffe and here.
+
+    Judged where a layer is written for TEST alone: a file without rules may be for training.
+    """
     for node in graph.nodes:
-        if graph.state.phase == TEST and node.param.transform_param.mirror:
+        rules = node.param.include
+        for_test = bool(rules) and all(rule.phase == TEST for rule in rules)
+        if for_test and node.param.transform_param.mirror:
             yield (
                 "W206",
                 "mirror flips images at random in phase TEST too",
                 (*node.path, "transform_param", "mirror"),
-                "give phase TEST a data layer of its own, without mirror",
+                "leave mirror out here",
             )
 
 
@@ -202,9 +207,14 @@ def unused_tops(graphs: Sequence[Graph]) -> list[Diagnostic]:
                 key = node.param.name, name
                 if node.tops[position] in consumed or losses[position]:
                     used.add(key)
-                elif node.param.type == "Input" or (training and node.param.type not in _SHOWN):
+                elif node.param.type == "Input" or (training and not _shown(node)):
                     candidates[key] = _unused(graph, node, position)
     return [found for key, found in candidates.items() if key not in used]
+
+
+def _shown(node: Node) -> bool:
+    """Says whether the layer's tops are made to be looked at, not to be read by a layer."""
+    return node.param.type in _SHOWN or (node.layer is not None and node.layer.is_loss)
 
 
 def _unused(graph: Graph, node: Node, position: int) -> Diagnostic:
