@@ -308,11 +308,7 @@ class Net:
     @property
     def outputs(self) -> list[str]:
         """Names of the blobs that no layer consumes, in alphabetical order."""
-        consumed = {i for node in self.graph.nodes for i in node.bottoms}
-        names = {
-            self.graph.blob_names[i] for i in range(len(self._blobs)) if i not in consumed
-        }
-        return sorted(names - {"(automatic)"})
+        return self.graph.outputs
 
     @property
     def runs_backward(self) -> list[bool]:

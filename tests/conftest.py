@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from protonet import kernels
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,25 @@ def shared() -> Path:
 def golden() -> Path:
     """The folder of reference data."""
     return Path(__file__).parent / "golden"
+
+
+def _available() -> list[str]:
+    best = kernels.isa()
+    found = []
+    for name in ("avx512", "avx2", "neon", "portable", "scalar"):
+        try:
+            kernels.choose_isa(name)
+        except ValueError:
+            continue
+        found.append(name)
+    kernels.choose_isa(best)
+    return found
+
+
+@pytest.fixture(params=_available())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test on each instruction set that this machine has."""
+    before = kernels.isa()
+    kernels.choose_isa(request.param)
+    yield request.param
+    kernels.choose_isa(before)

@@ -121,6 +121,13 @@ KERNEL(exponential) {
     FOR_EACH(i, a->n, 4) y[i] = factor * FN(exp_of)(inner * x[i]);
 }
 
+KERNEL(exponential_backward) {
+    ARGS(exponential_backward);
+    const real *y = a->y, *dy = a->dy, inner = (real)a->inner;
+    real *dx = a->dx;
+    FOR_EACH(i, a->n, 1) dx[i] = dy[i] * y[i] * inner;
+}
+
 KERNEL(logarithm) {
     ARGS(logarithm);
     const real *x = a->x, factor = (real)a->factor, scale = (real)a->scale, shift = (real)a->shift;

@@ -231,6 +231,9 @@ typedef struct { const void *x; const void *dy; void *dx; int64_t n; double low;
 typedef struct { const void *x; void *y; int64_t n; double limit; } threshold_args;
 /* y = factor e^(inner x). */
 typedef struct { const void *x; void *y; int64_t n; double factor; double inner; } exponential_args;
+/* dx = dy y inner. */
+typedef struct { const void *y; const void *dy; void *dx; int64_t n; double inner; }
+    exponential_backward_args;
 /* y = factor log(scale x + shift). */
 typedef struct { const void *x; void *y; int64_t n; double factor; double scale; double shift; }
     logarithm_args;
@@ -260,11 +263,12 @@ typedef struct {
 /* What draws of a layer depend on besides the element's index: uint64 key and number of the pass,
  * which each pass raises by 1. */
 enum { RANDOM_KEY, RANDOM_PASS, RANDOM_SIZE };
-/* y = x / (1 - ratio) where mask (uint8, set here) is 1, which it is with probability 1 - ratio;
- * else 0. x == y is allowed. */
-typedef struct { const void *x; void *y; void *mask; void *state; int64_t n; double ratio; }
-    dropout_args;
-typedef struct { const void *dy; const void *mask; void *dx; int64_t n; double ratio; }
+/* y = scale x where mask (uint8, set here) is 1, which it is with probability 1 - ratio; else 0.
+ * x == y is allowed. */
+typedef struct {
+    const void *x; void *y; void *mask; void *state; int64_t n; double ratio; double scale;
+} dropout_args;
+typedef struct { const void *dy; const void *mask; void *dx; int64_t n; double scale; }
     dropout_backward_args;
 
 /* ---- pooling ------------------------------------------------------------------------------ */
@@ -315,12 +319,13 @@ typedef struct { const void *x; void *y; int64_t outer; int64_t classes; int64_t
 typedef struct {
     const void *y; const void *dy; void *dx; int64_t outer; int64_t classes; int64_t inner;
 } softmax_backward_args;
-/* loss = -sum of log max(probability[label], FLT_MIN) / normalizer. `normalizer` (double) becomes the
- * divisor, at least 1: positions, positions not ignored, outer, or 1. `bad` (int64) becomes the
- * first position whose label is no class, or -1. */
+/* loss = -sum of log max(probability[label], FLT_MIN) / normalizer, each times class_weight[label]
+ * unless that is NULL. `normalizer` (double) becomes the divisor, at least 1: positions, positions
+ * not ignored, outer, or 1. `bad` (int64) becomes the first position whose label is no class, or -1. */
 enum { LOSS_FULL, LOSS_VALID, LOSS_BATCH_SIZE, LOSS_NONE };
 typedef struct {
-    const void *x; const void *label; void *probability; void *loss; void *normalizer; void *bad;
+    const void *x; const void *label; const void *class_weight;
+    void *probability; void *loss; void *normalizer; void *bad;
     int64_t outer; int64_t classes; int64_t inner;
     int64_t has_ignore; int64_t ignore; int64_t normalization;
 } softmax_loss_args;

@@ -40,7 +40,7 @@ KERNEL(dropout) {
     uint64_t *state = a->state;
     const uint64_t key = state[RANDOM_KEY], stream = state[RANDOM_PASS];
     const uint32_t threshold = (uint32_t)MIN(a->ratio * 4294967296.0, 4294967295.0);
-    const real scale = (real)(1 / (1 - a->ratio));
+    const real scale = (real)a->scale;
     PARALLEL_FOR(a->n * 4)
     for (int64_t start = 0; start < a->n; start += PHILOX_WORDS) {
         uint32_t words[4][PHILOX_LANES];
@@ -62,6 +62,6 @@ KERNEL(dropout_backward) {
     const real *dy = a->dy;
     const uint8_t *mask = a->mask;
     real *dx = a->dx;
-    const real scale = (real)(1 / (1 - a->ratio));
+    const real scale = (real)a->scale;
     FOR_EACH(i, a->n, 1) dx[i] = mask[i] ? dy[i] * scale : 0;
 }

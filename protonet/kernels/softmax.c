@@ -118,13 +118,22 @@ INLINE int64_t FN(class_of)(real label, int64_t classes, int64_t has_ignore, int
     return whole >= 0 && whole < classes ? whole : -2;
 }
 
+/* The divisor that loss_param asks for: over positions, counted ones, or `outer`. */
+INLINE double FN(loss_divisor)(int64_t mode, int64_t positions, double counted, int64_t outer) {
+    double divisor = 1;
+    if (mode == LOSS_FULL) divisor = (double)positions;
+    if (mode == LOSS_VALID) divisor = counted;
+    if (mode == LOSS_BATCH_SIZE) divisor = (double)outer;
+    return MAX(1, divisor);
+}
+
 typedef struct { double loss; int64_t counted, bad; } FN(tally);
 
 KERNEL(softmax_loss) {
     ARGS(softmax_loss);
     const FN(sheaf) s = {a->outer, a->classes, a->inner};
     const int64_t blocks = a->outer * FN(position_blocks)(&s);
-    const real *label = a->label;
+    const real *label = a->label, *weight = a->class_weight;
     FN(tally) *tallies = workspace(WORKSPACE_PARTIAL, sizeof(FN(tally)) * (size_t)blocks);
     PARALLEL_FOR(a->outer * a->classes * a->inner * 8)
     for (int64_t at = 0; at < blocks; at++) {
@@ -138,7 +147,8 @@ KERNEL(softmax_loss) {
                 FN(class_of)(label[position + i], s.classes, a->has_ignore, a->ignore);
             if (truth >= 0) {
                 const real p = probability[truth * s.inner + i];
-                tally.loss -= log(MAX((double)p, (double)FLT_MIN));
+                const double each = weight ? (double)weight[truth] : 1;
+                tally.loss -= each * log(MAX((double)p, (double)FLT_MIN));
                 tally.counted++;
                 if (p != p) tally.loss = NAN;
             } else if (truth == -2 && tally.bad < 0) {
@@ -153,11 +163,8 @@ KERNEL(softmax_loss) {
         all.counted += tallies[at].counted;
         if (all.bad < 0) all.bad = tallies[at].bad;
     }
-    double normalizer = 1;
-    if (a->normalization == LOSS_FULL) normalizer = (double)(a->outer * a->inner);
-    if (a->normalization == LOSS_VALID) normalizer = (double)all.counted;
-    if (a->normalization == LOSS_BATCH_SIZE) normalizer = (double)a->outer;
-    normalizer = MAX(1, normalizer);
+    const double normalizer =
+        FN(loss_divisor)(a->normalization, a->outer * a->inner, (double)all.counted, a->outer);
     *(real *)a->loss = (real)(all.loss / normalizer);
     *(double *)a->normalizer = normalizer;
     *(int64_t *)a->bad = all.bad;
@@ -168,7 +175,7 @@ KERNEL(softmax_loss_backward) {
     ARGS(softmax_loss_backward);
     const softmax_loss_args *l = &a->shape;
     const FN(sheaf) s = {l->outer, l->classes, l->inner};
-    const real *label = l->label;
+    const real *label = l->label, *weight = l->class_weight;
     const real scale = (real)((double)*(const real *)a->dy / *(const double *)l->normalizer);
     PARALLEL_FOR(l->outer * l->classes * l->inner * 2)
     for (int64_t at = 0; at < l->outer * FN(position_blocks)(&s); at++) {
@@ -184,10 +191,11 @@ KERNEL(softmax_loss_backward) {
         for (int64_t i = 0; i < some; i++) {
             const int64_t truth =
                 FN(class_of)(label[position + i], s.classes, l->has_ignore, l->ignore);
-            if (truth >= 0)
-                dx[truth * s.inner + i] -= scale;
-            else
+            if (truth >= 0) dx[truth * s.inner + i] -= scale;
+            if (truth < 0)
                 for (int64_t c = 0; c < s.classes; c++) dx[c * s.inner + i] = 0;
+            else if (weight)
+                for (int64_t c = 0; c < s.classes; c++) dx[c * s.inner + i] *= weight[truth];
         }
     }
 }

@@ -10,12 +10,12 @@ import numpy as np
 from protonet.blob import Blob
 from protonet.ir.protonet_pb2 import LossParameter
 
-from .base import LayerError
+from .base import LayerError, Shape, shape_text
 
 if TYPE_CHECKING:
     from protonet.ir.protonet_pb2 import LayerParameter
 
-__all__ = ["Normalization", "judge_labels"]
+__all__ = ["Normalization", "judge_labels", "judge_same_batch"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,14 @@ def judge_labels(bad: np.ndarray, labels: Blob, classes: int, bottom: int = 1) -
         help="labels count from 0; give the layer before this one as many outputs as there are "
         "classes, or name the label in loss_param { ignore_label }",
     )
+
+
+def judge_same_batch(first: Shape, second: Shape) -> None:
+    """Raises LayerError unless both bottoms of a loss have one number of items (axis 0)."""
+    if first[:1] != second[:1] or not first:
+        raise LayerError(
+            f"bottom 0 is {shape_text(first)} and bottom 1 is {shape_text(second)}: "
+            "they must have the same first dimension",
+            bottom=1,
+            code="E203",
+        )
