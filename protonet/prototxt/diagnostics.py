@@ -170,7 +170,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
     A candidate that differs in case and separators only (`POOLING`, `kernelsize`) wins;
     then the one with most letters in common, if they are two thirds of both; then the
-    first that `word` is the beginning of (`Conv`).
+    first that `word` is the beginning of (`Conv`), or at least a part of (`slope`).
     """
     if not word or len(word) > _LONGEST_GUESSABLE_WORD:
         return None
@@ -183,6 +183,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(folded, by_folded, n=1, cutoff=2 / 3)
     if not close and len(folded) >= 3:
         close = [candidate for candidate in by_folded if candidate.startswith(folded)]
+    if not close and len(folded) >= 4:
+        close = [candidate for candidate in by_folded if folded in candidate]
     return by_folded[close[0]] if close else None
 
 

@@ -206,6 +206,7 @@ def test_error_survives_pickling():
         ("kernelsize", "kernel_size"),
         ("POOLING", "Pooling"),
         ("Conv", "Convolution"),
+        ("size", "kernel_size"),
         ("xyzzy", None),
         ("", None),
         ("k" * 1_000_000, None),
