@@ -72,7 +72,7 @@ def decode(content: bytes | memoryview, mode: str = "") -> Image:
         with pillow.open(io.BytesIO(content)) as image:
             if mode == "gray":
                 image.draft("L", image.size)  # a JPEG's luminance, as libjpeg itself gives it
-            return _channels_first(_eight_bit(image), mode)
+            return _channels_first(_eight_bit(image), mode, image.format == "PNG")
     except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
         raise DataError(
             f"the image cannot be decoded: {error or type(error).__name__}", code="E453"
@@ -90,9 +90,9 @@ def _eight_bit(image: Any) -> Any:
     return image.convert({"1": "L", "LA": "RGBA"}.get(image.mode, "RGB"))
 
 
-def _channels_first(image: Any, mode: str) -> Image:
+def _channels_first(image: Any, mode: str, by_libpng: bool) -> Image:
     if mode == "gray" and image.mode != "L":
-        return _gray(np.asarray(image.convert("RGB")))[None]
+        return _gray(np.asarray(image.convert("RGB")), by_libpng)[None]
     if mode == "color":
         image = image.convert("RGB")
     pixels = np.asarray(image)
@@ -104,7 +104,11 @@ def _channels_first(image: Any, mode: str) -> Image:
     return pixels[:, :, order].transpose(2, 0, 1)
 
 
-def _gray(rgb: Image) -> Image:
-    """Returns (4899 R + 9617 G + 1868 B) / 2¹⁴, rounded: OpenCV's grey, to the last bit."""
+def _gray(rgb: Image, by_libpng: bool) -> Image:
+    """Returns 0.299 R + 0.587 G + 0.114 B, to the last bit as OpenCV reads grey images: PNG files
+    by libpng's integers, rounded down, others by its own, rounded."""
+    if by_libpng:
+        weighted = rgb.astype(np.int32) @ np.array([9797, 19234, 3737], np.int32)
+        return (weighted >> 15).astype(np.uint8)
     weighted = rgb.astype(np.int32) @ np.array([4899, 9617, 1868], np.int32)
     return ((weighted + (1 << 13)) >> 14).astype(np.uint8)

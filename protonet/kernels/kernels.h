@@ -177,6 +177,14 @@ typedef struct {
     int64_t n; int64_t channels; int64_t height; int64_t width;
     int64_t mean_channel_step; int64_t mean_row_step; int64_t mean_column_step; double scale;
 } transform_pictures_args;
+/* y[c, h, w] = a picture of bytes, resized: the sum over i, j of rows.weight[h, i] / 2048 times
+ * columns.weight[w, j] / 2048 times the picture at (rows.from[h, i], columns.from[w, j]), in
+ * OpenCV's fixed point. from (int64) and weight (int32) have two entries for each h and w. */
+typedef struct {
+    const void *pictures; void *y; int64_t channels; int64_t height; int64_t width;
+    const void *row_from; const void *row_weight;
+    const void *column_from; const void *column_weight;
+} resize_picture_args;
 
 /* ---- recurrent steps --------------------------------------------------------------------- */
 

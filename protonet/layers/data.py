@@ -13,15 +13,12 @@ from protonet.data.transformer import Transformer
 from protonet.ir.protonet_pb2 import DataParameter
 
 from .base import TRAIN, Between, LayerError, Shape, SourceMissing
-from .data_layer import PrefetchedLayer, about, batch_size
+from .data_layer import PrefetchedLayer, about, batch_size, without_effect
 from .registry import register
 
 if TYPE_CHECKING:
     from protonet.data.arrays import Batch
     from protonet.data.prefetch import BatchMaker
-
-_MOVED = ("scale", "mean_file", "crop_size", "mirror")
-_FORK_TRANSFORMS = ("crop_h", "crop_w", "old_resize_param", "noise_param", "emit_constraint")
 
 
 @register("Data")
@@ -56,25 +53,7 @@ class Data(PrefetchedLayer):
             self.transformer = Transformer(self.param.transform_param, self.phase == TRAIN)
 
     def warnings(self) -> list[LayerError]:
-        ignored = [
-            LayerError(
-                f"data_param's {name} has no effect (Caffe ignores it too)",
-                field=("data_param", name),
-                code="W210",
-                help=f"write it into transform_param {{ {name}: … }}",
-            )
-            for name in _MOVED
-            if self.settings.HasField(name)
-        ]
-        return ignored + [
-            LayerError(
-                f"transform_param's {name}, of a Caffe fork, has no effect",
-                field=("transform_param", name),
-                code="W211",
-            )
-            for name in _FORK_TRANSFORMS
-            if self.param.transform_param.HasField(name)
-        ]
+        return without_effect(self.param, "data_param")
 
     def first_shapes(self) -> list[Shape]:
         image = first_image_shape(self.settings.source, self.transformer)

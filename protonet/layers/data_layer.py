@@ -18,8 +18,15 @@ from .base import Exactly, Layer, LayerError, Shape, SourceMissing
 if TYPE_CHECKING:
     from protonet.data.arrays import Batch
     from protonet.data.prefetch import BatchMaker, Prefetcher
+    from protonet.ir.protonet_pb2 import LayerParameter
 
-__all__ = ["DataLayer", "PrefetchedLayer", "about", "batch_size"]
+__all__ = ["DataLayer", "PrefetchedLayer", "about", "batch_size", "without_effect"]
+
+# Of old, images were transformed by the data source's own parameters.
+_MOVED = ("scale", "mean_file", "crop_size", "mirror")
+_FORK_TRANSFORMS = (
+    "crop_h", "crop_w", "old_resize_param", "noise_param", "emit_constraint",
+)  # fmt: skip
 
 
 @contextmanager
@@ -49,6 +56,30 @@ def batch_size(settings: object, group: str) -> int:
             help="say how many records make a batch",
         )  # fmt: skip
     return size
+
+
+def without_effect(param: LayerParameter, group: str) -> list[LayerError]:
+    """Returns warnings of settings for images that stand where they do nothing."""
+    settings = getattr(param, group)
+    moved = [
+        LayerError(
+            f"{group}'s {name} has no effect (Caffe ignores it too)",
+            field=(group, name),
+            code="W210",
+            help=f"write it into transform_param {{ {name}: … }}",
+        )
+        for name in _MOVED
+        if settings.HasField(name)
+    ]
+    return moved + [
+        LayerError(
+            f"transform_param's {name}, of a Caffe fork, has no effect",
+            field=("transform_param", name),
+            code="W211",
+        )
+        for name in _FORK_TRANSFORMS
+        if param.transform_param.HasField(name)
+    ]
 
 
 class DataLayer(Layer):

@@ -11,7 +11,7 @@ import pytest
 from protonet import Net
 
 FOLDER = Path(__file__).parents[1] / "golden" / "layers"
-TYPES = ("Data", "HDF5Data", "MemoryData", "DummyData")
+TYPES = ("Data", "HDF5Data", "ImageData", "MemoryData", "DummyData")
 CASES = [case for type in TYPES for case in sorted((FOLDER / type).glob("*.npz"))]
 
 

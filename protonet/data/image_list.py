@@ -1,0 +1,156 @@
+"""Images named by a list file: `path label` a line, the label after the last space."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from protonet.ir.files import map_file
+
+from .arrays import Batch, array_in
+from .chance import permutation, uniform_below
+from .errors import DataError, existing_elsewhere
+from .pictures import Image, Pictures, decode
+from .resize import resized
+from .transformer import Transformer
+
+__all__ = ["ImageBatches", "ImageList", "read_image"]
+
+_SKIP = 0  # the draw that decides where to begin
+
+
+class ImageList:
+    """The lines of a list file, kept as they are in the file: millions of them cost little.
+
+    `root` is put before each path. Raises DataError: E450 the file is not there, E452 it is empty.
+    """
+
+    def __init__(self, path: str, root: str = "") -> None:
+        self.path, self.root = path, root
+        if not os.path.exists(path):
+            raise DataError(
+                f"the list file {path or '(no name)'} is not there",
+                code="E450",
+                help=existing_elsewhere(path) or "it names an image and its label a line",
+                missing=True,
+            )
+        self._content = map_file(path)
+        text = np.frombuffer(self._content, np.uint8)
+        ends = np.append(np.flatnonzero(text == ord("\n")), len(text))
+        starts = np.append(0, ends[:-1] + 1)
+        self._numbers = np.flatnonzero(ends - starts > 1)  # an image and a label take more than one
+        self._starts, self._ends = starts[self._numbers], ends[self._numbers]
+        if not len(self):
+            raise DataError(f"{path}: the list is empty", code="E452")
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def entry(self, index: int) -> tuple[str, int]:
+        """Returns path and label of an image. Raises DataError E453 for a line of another form."""
+        line = bytes(self._content[self._starts[index] : self._ends[index]])
+        name, space, label = line.rstrip().rpartition(b" ")
+        try:
+            if not space or not name:
+                raise ValueError
+            return self.root + os.fsdecode(name), int(label)
+        except ValueError:
+            raise DataError(
+                f"{self.where(index)}: no path and whole number: {os.fsdecode(line).strip()!r}",
+                code="E453",
+                help="write `path label`, with one space before the label",
+            ) from None
+
+    def where(self, index: int) -> str:
+        """Returns the list file and the line of an image, for messages."""
+        return f"{self.path}:{self._numbers[index] + 1}"
+
+
+def read_image(path: str, color: bool, height: int = 0, width: int = 0) -> Image:
+    """Reads an image file as C×H×W uint8 (B, G, R, or grey), resized unless height is 0.
+
+    Raises DataError: E450 it is not there, E453 it cannot be decoded.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(
+            f"{path}: {reason}",
+            code="E450",
+            help=existing_elsewhere(path),
+            missing=isinstance(error, FileNotFoundError),
+        ) from None
+    try:
+        image = decode(content, "color" if color else "gray")
+    except DataError as error:
+        raise error.about(path) from None
+    return resized(image, height, width) if height else image
+
+
+class ImageBatches:
+    """Makes batches of `size` images of a list, from position `start` on.
+
+    With `shuffle`, each epoch has its own order; with `rand_skip`, training begins at a random
+    one of the first so many images.
+    """
+
+    def __init__(
+        self,
+        images: ImageList,
+        color: bool,
+        new_size: tuple[int, int],
+        transformer: Transformer,
+        size: int,
+        shuffle: bool,
+        rand_skip: int,
+        dtype: np.dtype,
+        start: int,
+        key: int,
+    ) -> None:
+        self._images, self._color, self._new_size = images, color, new_size
+        self._transformer, self._size, self._dtype = transformer, size, dtype
+        self._shuffle, self._start, self._key = shuffle, start, key
+        self._skip = 0
+        if rand_skip:
+            limits = np.array([rand_skip])
+            self._skip = int(uniform_below(limits, key, np.array([0]), _SKIP)[0])
+        self._epoch, self._order = -1, np.arange(0)
+
+    def make(self, number: int, spare: Batch | None) -> Batch:
+        first = self._start + number * self._size
+        positions = np.arange(first, first + self._size)
+        chosen = [self._image_at(int(position)) for position in positions + self._skip]
+        entries = [self._images.entry(index) for index in chosen]
+        found = []
+        for index, (path, _) in zip(chosen, entries, strict=True):
+            try:
+                found.append(read_image(path, self._color, *self._new_size))
+            except DataError as error:
+                raise error.about(self._images.where(index)) from None
+        pictures = Pictures.of(found)
+        shape = self._transformer.batch_shape(
+            pictures,
+            lambda i, error: error.about(f"{self._images.where(chosen[i])}: {entries[i][0]}"),
+        )
+        batch = [
+            array_in(spare, 0, (self._size, *shape), self._dtype),
+            array_in(spare, 1, (self._size,), self._dtype),
+        ]
+        self._transformer.run(pictures, self._key, positions, batch[0])
+        batch[1][...] = [label for _, label in entries]
+        return batch
+
+    def _image_at(self, position: int) -> int:
+        epoch, offset = divmod(position, len(self._images))
+        if not self._shuffle:
+            return offset
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = permutation(len(self._images), self._key, epoch)
+        return int(self._order[offset])
+
+    def close(self) -> None:
+        """Each file was closed when it was read."""

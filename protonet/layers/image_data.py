@@ -1,0 +1,74 @@
+"""ImageData: image files named by a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from protonet.data.image_list import ImageBatches, ImageList, read_image
+from protonet.data.transformer import Transformer
+
+from .base import TRAIN, Exactly, LayerError, Shape
+from .data_layer import PrefetchedLayer, about, batch_size, without_effect
+from .registry import register
+
+if TYPE_CHECKING:
+    from protonet.data.arrays import Batch
+    from protonet.data.prefetch import BatchMaker
+
+_GROUP = "image_data_param"
+
+
+@register("ImageData")
+class ImageData(PrefetchedLayer):
+    """The images of a list file and their labels, around and around.
+
+    Shapes:     → N×C×H×W and N labels; N is batch_size, C 3 (B, G, R), or 1 without is_color; H×W
+                is new_height×new_width or the size of the batch's first image, cropped if
+                transform_param says so.
+    Parameters: source (`path label` a line), root_folder (put before each path as it is),
+                batch_size, new_height and new_width (resized as OpenCV does it), is_color,
+                shuffle (anew in each epoch), rand_skip, transform_param.
+    """
+
+    tops = Exactly(2)
+    source_field = (_GROUP, "source")
+
+    def setup(self) -> None:
+        self.settings = self.param.image_data_param
+        self.batch = batch_size(self.settings, _GROUP)
+        self.size = (int(self.settings.new_height), int(self.settings.new_width))
+        if bool(self.size[0]) != bool(self.size[1]):
+            raise LayerError(
+                "give new_height and new_width, or neither",
+                field=(_GROUP, "new_height" if self.size[0] else "new_width"),
+            )
+        with about("transform_param"):
+            self.transformer = Transformer(self.param.transform_param, self.phase == TRAIN)
+
+    def warnings(self) -> list[LayerError]:
+        return without_effect(self.param, _GROUP)
+
+    def _list(self) -> ImageList:
+        images = ImageList(self.settings.source, self.settings.root_folder)
+        if self.settings.rand_skip > len(images):
+            raise LayerError(
+                f"rand_skip {self.settings.rand_skip} is more than the list's {len(images)} images",
+                field=(_GROUP, "rand_skip"),
+            )
+        return images
+
+    def first_shapes(self) -> list[Shape]:
+        images = self._list()
+        image = read_image(images.entry(0)[0], self.settings.is_color, *self.size)
+        return [(self.batch, *self.transformer.image_shape(*image.shape)), (self.batch,)]
+
+    def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
+        return partial(
+            ImageBatches, self._list(), self.settings.is_color, self.size, self.transformer,
+            self.batch, self.settings.shuffle, self.settings.rand_skip, dtype,
+            self.position, self.key,
+        )  # fmt: skip
