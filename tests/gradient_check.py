@@ -1,7 +1,7 @@
 """One layer by itself: running it on arrays, and holding its gradients against differences.
 
-    net = run_layer('type: "ReLU" bottom: "x" top: "y"', x=array)
-    check_gradients('type: "ReLU" bottom: "x" top: "y"', x=array)
+net = run_layer('type: "ReLU" bottom: "x" top: "y"', x=array)
+check_gradients('type: "ReLU" bottom: "x" top: "y"', x=array)
 """
 
 from __future__ import annotations
@@ -76,8 +76,10 @@ def check_gradients(
     central differences: those of the inputs `of` (default: all that can have one) and of all
     parameters. `tops` restricts the sum to these tops."""
     net = layer_net(layer, inputs, phase=phase, parameters=parameters)
-    net.forward()
     tested = net.layers[-1]
+    drawn = tested.state()
+    inputs = {name: np.array(array, np.float64) for name, array in inputs.items()}
+    net.forward()
     random = np.random.default_rng(7)
     weights = {
         name: random.uniform(0.5, 1.5, net.blobs[name].shape)
@@ -89,20 +91,22 @@ def check_gradients(
         net.blobs[name].diff[...] = weights.get(name, 0)
     net.clear_param_diffs()
     net.backward()
-    blobs = {name: net.blobs[name] for name in of}
-    blobs |= {f"parameter {i}": blob for i, blob in enumerate(net.params.get("layer", []))}
-    found = {name: blob.diff.copy() for name, blob in blobs.items()}
+    found = {name: net.blobs[name].diff.copy() for name in of}
+    changed = {name: inputs[name] for name in of}
+    for index, blob in enumerate(net.params.get("layer", [])):
+        found[f"parameter {index}"] = blob.diff.copy()
+        changed[f"parameter {index}"] = blob.data
 
     def objective() -> float:
-        for name, array in inputs.items():
-            if name not in of:
-                net.blobs[name].data[...] = array
+        for name, array in inputs.items():  # the layer may work in place
+            net.blobs[name].data[...] = array
+        tested.restore(drawn)  # and draw random numbers
         net.forward()
         return sum(float((weights[name] * net.blobs[name].data).sum()) for name in weights)
 
-    for name, blob in blobs.items():
-        flat, numeric = blob.data.reshape(-1), np.zeros(blob.count)
-        for i in range(blob.count):
+    for name, array in changed.items():
+        flat, numeric = array.reshape(-1), np.zeros(array.size)
+        for i in range(array.size):
             kept = flat[i]
             flat[i] = kept + step
             above = objective()

@@ -2768,12 +2768,18 @@ class InterpParameter(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., zoom_factor: _Optional[int] = ..., shrink_factor: _Optional[int] = ..., pad_beg: _Optional[int] = ..., pad_end: _Optional[int] = ...) -> None: ...
 
 class L1LossParameter(_message.Message):
-    __slots__ = ("l2_per_location", "normalize_by_num_entries")
+    __slots__ = ("l2_per_location", "normalize_by_num_entries", "l2_prescale_by_channels", "epsilon", "plateau")
     L2_PER_LOCATION_FIELD_NUMBER: _ClassVar[int]
     NORMALIZE_BY_NUM_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    L2_PRESCALE_BY_CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    PLATEAU_FIELD_NUMBER: _ClassVar[int]
     l2_per_location: bool
     normalize_by_num_entries: bool
-    def __init__(self, l2_per_location: _Optional[bool] = ..., normalize_by_num_entries: _Optional[bool] = ...) -> None: ...
+    l2_prescale_by_channels: bool
+    epsilon: float
+    plateau: float
+    def __init__(self, l2_per_location: _Optional[bool] = ..., normalize_by_num_entries: _Optional[bool] = ..., l2_prescale_by_channels: _Optional[bool] = ..., epsilon: _Optional[float] = ..., plateau: _Optional[float] = ...) -> None: ...
 
 class LabelRescaleParameter(_message.Message):
     __slots__ = ("positive_weight", "negative_weight")

@@ -357,6 +357,54 @@ typedef struct {
     const void *a; const void *b; const void *dy; void *dx; int64_t n; double scale;
 } euclidean_loss_backward_args;
 
+/* In these `loss`, `normalizer` and `bad` are as in softmax_loss; dy is one number.
+ * loss = -sum of t log s(x) + (1 - t) log(1 - s(x)), s the sigmoid; a target whose whole part is
+ * `ignore` adds nothing, NaN is bad. */
+typedef struct {
+    const void *x; const void *target; void *loss; void *normalizer; void *bad;
+    int64_t n; int64_t outer; int64_t has_ignore; int64_t ignore; int64_t normalization;
+} sigmoid_loss_args;
+typedef struct { sigmoid_loss_args shape; const void *dy; void *dx; } sigmoid_loss_backward_args;
+/* loss = sum of max(0, 1 - x) for the label's class and max(0, 1 + x) for the others, or of their
+ * squares, / rows. */
+typedef struct {
+    const void *x; const void *label; void *loss; void *bad;
+    int64_t rows; int64_t classes; int64_t squared;
+} hinge_loss_args;
+typedef struct { hinge_loss_args shape; const void *dy; void *dx; } hinge_loss_backward_args;
+/* loss = -sum of log max(probability[label], 1e-20) / rows. */
+typedef struct {
+    const void *probability; const void *label; void *loss; void *bad;
+    int64_t rows; int64_t classes;
+} log_loss_args;
+typedef struct { log_loss_args shape; const void *dy; void *dx; } log_loss_backward_args;
+/* loss = -sum of gain[label, class] log max(probability[class], 1e-20); gain is classes × classes,
+ * gain_sums (classes) is set to the sums of its rows for the backward pass. */
+typedef struct {
+    const void *x; const void *label; const void *gain; void *gain_sums; void *probability;
+    void *loss; void *normalizer; void *bad; int64_t outer; int64_t classes; int64_t inner;
+    int64_t has_ignore; int64_t ignore; int64_t normalization;
+} infogain_loss_args;
+typedef struct { infogain_loss_args shape; const void *dy; void *dx; } infogain_loss_backward_args;
+/* With d² (kept in `squares`, one a row) the squared distance of the rows of a and b: loss = sum of
+ * d² where similar is not 0, else max(0, margin - d)², or max(0, margin - d²) if legacy, / 2 rows. */
+typedef struct {
+    const void *a; const void *b; const void *similar; void *squares; void *loss;
+    int64_t rows; int64_t size; double margin; int64_t legacy;
+} contrastive_loss_args;
+/* dx = sign times the gradient of a. */
+typedef struct { contrastive_loss_args shape; const void *dy; void *dx; double sign; }
+    contrastive_loss_backward_args;
+/* d = a - b (b NULL: 0) over outer × channels × inner, NaN adds nothing. loss = sum of |d|, those
+ * below plateau not, or per_location of √(weight · sum over channels of d² + epsilon), sums below
+ * plateau² as 0; over outer, or if by_entries over the entries that are numbers / channels. */
+typedef struct {
+    const void *a; const void *b; void *loss; void *normalizer;
+    int64_t outer; int64_t channels; int64_t inner;
+    int64_t per_location; int64_t by_entries; double weight; double epsilon; double plateau;
+} l1_loss_args;
+typedef struct { l1_loss_args shape; const void *dy; void *dx; double sign; } l1_loss_backward_args;
+
 /* ---- several buffers ----------------------------------------------------------------------- */
 
 enum { COMBINE_MOST = 8 };

@@ -9,9 +9,9 @@ CASES = [*known_cases("layers"), *known_cases("layers_ssd")]
 
 # Shrinks as layers come; when it is empty, this goes.
 WITHOUT_A_CLASS = {
-    "ArgMax", "ContrastiveLoss", "Crop", "HingeLoss", "InfogainLoss",
-    "MultiBoxLoss", "MultinomialLogisticLoss", "Permute", "Reduction", "SPP",
-    "SigmoidCrossEntropyLoss", "SmoothL1Loss", "Tile",
+    "ArgMax", "Crop",
+    "MultiBoxLoss", "Permute", "Reduction", "SPP",
+    "SmoothL1Loss", "Tile",
 }  # fmt: skip
 
 
