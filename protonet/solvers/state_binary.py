@@ -1,8 +1,8 @@
 """The binary .solverstate: a SolverState in wire format, read and written without going through
 its numbers one by one.
 
-Order of the fields: all small ones, the history, the checksum. So a file that is cut off
-anywhere shows it: a small field says that a checksum has to follow.
+Order of the fields: the weights' checksum, the other small ones, the history, the state's own
+checksum. So a file that is cut off anywhere shows it: after the first a last has to follow.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def write_state_binary(path: FilePath, state: State) -> None:
     message = extras(state)
     message.iter, message.learned_net = state.iteration, state.learned_net
     message.current_step = state.current_step
-    pieces: list[bytes | memoryview] = [message.SerializeToString()]
+    first = SolverState(learned_net_crc32=state.learned_net_crc32)
+    pieces: list[bytes | memoryview] = [first.SerializeToString(), message.SerializeToString()]
     for array in state.history:
         blob = blob_bytes(array)
         pieces.append(length_delimited(_HISTORY, _size(blob)))
