@@ -32,9 +32,9 @@ class LayerCosts:
     """One layer: None stands for what is not known.
 
     `parameters` are learnable numbers that this layer owns, `statistics` numbers that it gathers
-    (batch-norm), `shared` those that belong to a layer before it. `activation_bytes` is the float32
-    memory of its tops, 0 where it works in place. `receptive_field` and `stride` are in positions
-    of the net's input, per spatial axis.
+    (batch-norm), `shared` those that belong to a layer before it. `activation_bytes` is the
+    float32 memory of its tops, 0 where that is its bottom's. `receptive_field` and `stride` are
+    in positions of the net's input, per spatial axis.
     """
 
     name: str
@@ -103,7 +103,7 @@ def net_costs(graph: Graph) -> NetCosts:
         row.activation_bytes = FLOAT_BYTES * sum(
             math.prod(shape)
             for blob, shape in zip(node.tops, tops, strict=True)
-            if blob not in node.bottoms
+            if blob not in node.bottoms and not node.layer.shares_memory
         )
     return costs
 

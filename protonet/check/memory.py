@@ -9,7 +9,6 @@ import math
 import os
 from typing import TYPE_CHECKING
 
-from protonet.layers.base import Shape
 from protonet.prototxt.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 def memory_bytes(graph: Graph, element_bytes: int = 4) -> int:
     """Returns the bytes of all blobs and parameters, values alone: the least a net can need."""
-    return _blob_bytes(graph, element_bytes) + _parameter_bytes(graph, element_bytes)
+    return sum(_blob_bytes(graph, element_bytes)) + _parameter_bytes(graph, element_bytes)
 
 
 def machine_memory_bytes() -> int | None:
@@ -52,9 +51,7 @@ def memory_diagnostic(graph: Graph, element_bytes: int = 4) -> Diagnostic | None
     needed = memory_bytes(graph, element_bytes)
     if there is None or needed <= there:
         return None
-    sizes = [0] * len(graph.nodes)
-    for blob, producer in enumerate(graph.producers):
-        sizes[producer] += element_bytes * _count(graph.blob_shapes[blob])
+    sizes = _blob_bytes(graph, element_bytes)
     for learnable in graph.learnable:
         sizes[learnable.uses[0][0]] += element_bytes * math.prod(learnable.shape)
     largest = max(range(len(sizes)), key=sizes.__getitem__)
@@ -69,8 +66,14 @@ def memory_diagnostic(graph: Graph, element_bytes: int = 4) -> Diagnostic | None
     )
 
 
-def _blob_bytes(graph: Graph, element_bytes: int) -> int:
-    return element_bytes * sum(_count(shape) for shape in graph.blob_shapes)
+def _blob_bytes(graph: Graph, element_bytes: int) -> list[int]:
+    """Returns per node the bytes of the blobs that it makes."""
+    sizes = [0] * len(graph.nodes)
+    for shape, producer in zip(graph.blob_shapes, graph.producers, strict=True):
+        layer = graph.nodes[producer].layer
+        if shape is not None and layer is not None and not layer.shares_memory:
+            sizes[producer] += element_bytes * math.prod(shape)
+    return sizes
 
 
 def _parameter_bytes(graph: Graph, element_bytes: int) -> int:
@@ -79,7 +82,3 @@ def _parameter_bytes(graph: Graph, element_bytes: int) -> int:
 
 def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.3g} GB"
-
-
-def _count(shape: Shape | None) -> int:
-    return 0 if shape is None else math.prod(shape)

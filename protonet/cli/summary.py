@@ -119,8 +119,10 @@ def _print(graph: Graph, costs: NetCosts) -> None:
     console = Console(width=None if terminal else 1000, highlight=False, soft_wrap=False)
     title = f'"{graph.name}" in phase {Phase.Name(graph.state.phase)}'
     console.print(title, style="bold", markup=False)
-    console.print(_table(costs))
-    console.print()
+    with console.capture() as table:
+        console.print(_table(costs))
+    for line in table.get().split("\n"):
+        click.echo(line.rstrip())
     for line in _totals(graph, costs):
         console.print(line, markup=False)
 

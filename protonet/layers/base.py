@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -130,6 +131,7 @@ class Layer:
     is_loss: ClassVar[bool] = False  # top[0] has loss weight 1 unless stated
     automatic_tops: ClassVar[int] = 0  # tops made when the text names fewer
     labels: ClassVar[tuple[int, ...]] = ()  # bottoms that never get a gradient; asking is an error
+    shares_memory: ClassVar[bool] = False  # the tops' values are the bottom's memory
     is_data: ClassVar[bool] = False  # makes its tops from a source outside the net
 
     def __init__(self, param: LayerParameter, phase: int = TEST) -> None:
@@ -165,7 +167,9 @@ class Layer:
         """Returns the multiply-adds of one forward pass; 0 where no products are summed."""
         return 0
 
-    def window(self, rank: int) -> tuple[Sequence[int], Sequence[int], Sequence[int]] | None:
+    def window(
+        self, rank: int
+    ) -> tuple[Sequence[int], Sequence[int | Fraction], Sequence[int]] | None:
         """Returns (extent, stride, pad) per spatial axis of a bottom of `rank` axes, where
         extent = D(F−1) + 1, for the receptive field; None where an output sees one position."""
         return None

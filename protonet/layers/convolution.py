@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from protonet import kernels
@@ -111,15 +112,13 @@ class Convolution(Layer):
         filter_size = bottom[0][axis] // self.group * math.prod(geometry.kernel)
         return sum(math.prod(shape) for shape in top) * filter_size
 
-    def window(self, rank: int) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    def window(self, rank: int) -> tuple[Sequence[int], Sequence[int | Fraction], Sequence[int]]:
         _, geometry = self._geometry((1,) * rank)
         return geometry.extent, geometry.stride, geometry.pad
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         axis, geometry = self._geometry(bottom[0].shape)
-        self.shape = convolution_shape(
-            geometry, self.group, bottom[0].shape, top[0].shape, axis
-        )
+        self.shape = convolution_shape(geometry, self.group, bottom[0].shape, top[0].shape, axis)
 
     @property
     def _bias(self) -> Any:
@@ -173,9 +172,11 @@ class Deconvolution(Convolution):
         filter_size = self.outputs // self.group * math.prod(geometry.kernel)
         return sum(math.prod(shape) for shape in bottom) * filter_size
 
-    def window(self, rank: int) -> None:
-        """An output sees one input position of the layer below, give or take the filter."""
-        return
+    def window(self, rank: int) -> tuple[list[int], list[Fraction], list[int]]:
+        """An output gathers from E/S inputs, rounded up; its neighbour looks 1/S further."""
+        _, geometry = self._geometry((1,) * rank)
+        gathered = [math.ceil(e / s) for e, s in zip(geometry.extent, geometry.stride, strict=True)]
+        return gathered, [Fraction(1, s) for s in geometry.stride], list(geometry.pad)
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         axis, geometry = self._geometry(bottom[0].shape)
@@ -206,9 +207,7 @@ class Deconvolution(Convolution):
                     shape={"x": y.diff, **self.shape}, dy=x.data, dweight=self.blobs[0].diff
                 )
             if wanted:
-                kernels.convolution(
-                    x=y.diff, weight=self.blobs[0].data, y=x.diff, **self.shape
-                )
+                kernels.convolution(x=y.diff, weight=self.blobs[0].data, y=x.diff, **self.shape)
 
 
 @register("Im2col")

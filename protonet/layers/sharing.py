@@ -21,6 +21,7 @@ class Split(Layer):
     """
 
     tops = AtLeast(1)
+    shares_memory = True
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         return [bottom[0]] * self.top_count
@@ -39,6 +40,8 @@ class Split(Layer):
 
 class SameMemory(Layer):
     """A layer whose top is the bottom's memory in another shape, values and gradient alike."""
+
+    shares_memory = True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].share_data(bottom[0])

@@ -116,6 +116,22 @@ def test_dilation_and_unequal_kernels_count_per_axis(costs: Costs) -> None:
     assert (found.receptive_field, found.stride) == ((1, 9), (Fraction(2), Fraction(1)))
 
 
+def test_deconvolution_takes_the_stride_back(costs: Costs) -> None:
+    text = image(1, 1, 16, 16) + (
+        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+        "convolution_param { num_output: 1 kernel_size: 2 stride: 2 } }\n"
+        'layer { name: "d" type: "Deconvolution" bottom: "c" top: "d" '
+        "convolution_param { num_output: 1 kernel_size: 8 stride: 4 } }\n"
+    )
+    found = named(costs(text), "d")
+    assert (found.receptive_field, found.stride) == ((4, 4), (Fraction(1, 2), Fraction(1, 2)))
+
+
+def test_layer_that_shows_its_bottom_in_another_shape_takes_no_memory(costs: Costs) -> None:
+    text = image(1, 3, 4, 4) + 'layer { name: "f" type: "Flatten" bottom: "data" top: "f" }'
+    assert named(costs(text), "f").activation_bytes == 0
+
+
 def test_chosen_input_size_replaces_the_one_in_the_file(check: Checker) -> None:
     file = check.write(
         image(1, 3, 8, 8) + 'layer { name: "r" type: "ReLU" bottom: "data" top: "r" }'
