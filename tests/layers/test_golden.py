@@ -10,7 +10,7 @@ CASES = [*known_cases("layers"), *known_cases("layers_ssd")]
 # Shrinks as layers come; when it is empty, this goes.
 WITHOUT_A_CLASS = {
     "ArgMax", "Crop",
-    "MultiBoxLoss", "Permute", "Reduction", "SPP",
+    "MultiBoxLoss", "Permute", "Reduction",
     "SmoothL1Loss", "Tile",
 }  # fmt: skip
 
