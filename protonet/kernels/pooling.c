@@ -263,7 +263,7 @@ KERNEL(stochastic_pool) {
     int32_t *mask = a->mask;
     PARALLEL_FOR(count * p->kernel_height * p->kernel_width)
     for (int64_t start = 0; start < count; start += PHILOX_WORDS) {
-        uint32_t words[4][PHILOX_LANES];
+        uint32_t words[PHILOX_WORDS];
         FN(philox)(state[RANDOM_KEY], state[RANDOM_PASS], (uint64_t)(start / PHILOX_WORDS), words);
         for (int64_t i = start; i < MIN(count, start + PHILOX_WORDS); i++) {
             const real *x = (const real *)p->x + i / out * plane;
@@ -274,7 +274,7 @@ KERNEL(stochastic_pool) {
             double total = 0;
             for (int64_t y = h.from; y < h.to; y++)
                 for (int64_t at = w.from; at < w.to; at++) total += MAX(x[y * p->width + at], 0);
-            double left = (words[0][i - start] + 0.5) / 4294967296.0 * total;
+            double left = (words[i - start] + 0.5) / 4294967296.0 * total;
             int64_t chosen = -1;
             for (int64_t y = h.from; y < h.to && left >= 0; y++)
                 for (int64_t at = w.from; at < w.to && left >= 0; at++) {

@@ -5,9 +5,8 @@
 #define PHILOX_LANES 64
 #define PHILOX_WORDS (4 * PHILOX_LANES)
 
-/* words[j][lane] = word j of counter block * PHILOX_LANES + lane. */
-static void FN(philox)(uint64_t key, uint64_t stream, uint64_t block,
-                       uint32_t words[4][PHILOX_LANES]) {
+/* words[j * PHILOX_LANES + lane] = word j of counter block * PHILOX_LANES + lane. */
+static void FN(philox)(uint64_t key, uint64_t stream, uint64_t block, uint32_t *restrict words) {
     SIMD
     for (int lane = 0; lane < PHILOX_LANES; lane++) {
         const uint64_t counter = block * PHILOX_LANES + (uint64_t)lane;
@@ -24,10 +23,10 @@ static void FN(philox)(uint64_t key, uint64_t stream, uint64_t block,
             k0 += 0x9E3779B9u;
             k1 += 0xBB67AE85u;
         }
-        words[0][lane] = c0;
-        words[1][lane] = c1;
-        words[2][lane] = c2;
-        words[3][lane] = c3;
+        words[lane] = c0;
+        words[1 * PHILOX_LANES + lane] = c1;
+        words[2 * PHILOX_LANES + lane] = c2;
+        words[3 * PHILOX_LANES + lane] = c3;
     }
 }
 
@@ -43,13 +42,12 @@ KERNEL(dropout) {
     const real scale = (real)a->scale;
     PARALLEL_FOR(a->n * 4)
     for (int64_t start = 0; start < a->n; start += PHILOX_WORDS) {
-        uint32_t words[4][PHILOX_LANES];
+        uint32_t words[PHILOX_WORDS];
         FN(philox)(key, stream, (uint64_t)(start / PHILOX_WORDS), words);
-        const uint32_t *word = words[0];
         const int64_t some = MIN(PHILOX_WORDS, a->n - start);
         SIMD
         for (int64_t i = 0; i < some; i++) {
-            const int keep = word[i] >= threshold;
+            const int keep = words[i] >= threshold;
             mask[start + i] = (uint8_t)keep;
             y[start + i] = keep ? x[start + i] * scale : 0;
         }
