@@ -428,3 +428,100 @@ typedef struct { const void *x; const void *y; const void *dy; void *dx; int64_t
 typedef struct {
     const void *x; void *y; int64_t rows; int64_t columns; int64_t x_row; int64_t y_row;
 } copy_rows_args;
+
+/* ---- detection: boxes are xmin, ymin, xmax, ymax ------------------------------------------------ */
+
+/* How a box is told from a prior: by its corners, centre and size, or corners in units of the
+ * prior's size; divided by the prior's variances unless those are in the target. */
+enum { BOX_CORNER = 1, BOX_CENTER_SIZE = 2, BOX_CORNER_SIZE = 3 };
+typedef struct { int64_t kind; int64_t in_target; } box_code;
+/* boxes (images × count × locations × 4) from offsets of the same shape; priors are 2 × count × 4,
+ * their variances second. */
+typedef struct {
+    const void *offsets; const void *priors; void *boxes;
+    int64_t images; int64_t count; int64_t locations; box_code code;
+} decode_boxes_args;
+/* offsets (count × 4) from boxes (count × 4), one to each prior. */
+typedef struct { const void *boxes; const void *priors; void *offsets; int64_t count; box_code code; }
+    encode_boxes_args;
+/* overlaps[i, j] = intersection over union of a[i] and b[j]; extra is 1 where xmax and ymax are the
+ * last pixel inside, 0 where they are the border. */
+typedef struct {
+    const void *a; const void *b; void *overlaps; int64_t a_count; int64_t b_count; double extra;
+} box_overlaps_args;
+/* Which boxes non-maximum suppression keeps: of those scored above least_score the top_k best (-1:
+ * all), unless one of less than least_area or one that overlaps a kept one by more than `overlap`,
+ * which each kept one multiplies by eta while it is above 1/2; `keep` at most (-1: all). */
+typedef struct {
+    double least_score; double least_area; double overlap; double eta; double extra;
+    int64_t top_k; int64_t keep;
+} nms_rule;
+/* kept (int64, up to n) = what is kept of n boxes, the best first; *count (int64) how many. */
+typedef struct {
+    const void *boxes; const void *scores; void *kept; void *count; int64_t n; nms_rule rule;
+} suppress_boxes_args;
+
+/* y = scale x / norm, norm = sqrt(sum of x² + eps) over the channels of each position, or over all
+ * of each image (across); norm (outer × inner, or outer) is kept for the gradients. scale_step is 1
+ * for a scale per channel, 0 for one. */
+typedef struct {
+    const void *x; const void *scale; void *y; void *norm;
+    int64_t outer; int64_t channels; int64_t inner; int64_t across; int64_t scale_step; double eps;
+} l2_normalize_args;
+typedef struct { l2_normalize_args shape; const void *dy; void *dx; } l2_normalize_backward_args;
+/* dscale is added to. */
+typedef struct { l2_normalize_args shape; const void *dy; void *dscale; }
+    l2_normalize_gradient_args;
+
+/* Suppression for each class but `background`, then the `keep` best of each image (-1: all).
+ * boxes are images × priors × locations × 4 (locations: 1 or classes), scores images × priors ×
+ * classes; kept (int64) becomes images × classes × most, of which `counts` (int64, images ×
+ * classes) hold priors. */
+typedef struct {
+    const void *boxes; const void *scores; void *kept; void *counts; int64_t images;
+    int64_t priors; int64_t classes; int64_t locations; int64_t background; int64_t most;
+    int64_t keep; nms_rule rule;
+} detect_args;
+/* rows of image, class, score, box of what detect kept, in this order. */
+typedef struct { detect_args found; void *rows; } detection_rows_args;
+/* loss = scale * sum of outside f(inside (x - target)), f(d) = 0.5 sigma² d² for |d| < 1 / sigma², else
+ * |d| - 0.5 / sigma²; inside and outside may be NULL (1). */
+typedef struct {
+    const void *x; const void *target; const void *inside; const void *outside; void *loss;
+    int64_t n; double sigma2; double scale;
+} smooth_l1_loss_args;
+/* dx = sign times the gradient at x; dy is one number. */
+typedef struct { smooth_l1_loss_args shape; const void *dy; void *dx; double sign; }
+    smooth_l1_loss_backward_args;
+
+/* SSD's loss. offsets are images × priors × locations × 4 (locations: 1 or classes), scores images ×
+ * priors × classes, prior 2 × priors × 4, truth truths × 8: image (-1: none), class, instance, box,
+ * difficult. match (int64, images × locations × priors) is the row of truth that a prior stands
+ * for, -1 for none, -2 for never; negative (uint8, images × priors) marks those that are trained as
+ * background where they are mined, otherwise all are. */
+typedef struct {
+    const void *offsets; const void *scores; const void *prior; const void *truth;
+    void *match; void *negative; void *divisor;
+    int64_t images; int64_t priors; int64_t classes; int64_t locations; int64_t truths;
+    int64_t background; int64_t use_difficult; int64_t agnostic; int64_t per_prediction;
+    int64_t ignore_crossing; int64_t inside_only; int64_t match_decoded; int64_t mined;
+    int64_t smooth; int64_t logistic; double overlap; double location_weight; double class_weight;
+    box_code code;
+} multibox_args;
+/* *bad (int64) = the first row of truth whose class is none or the background, else -1. */
+typedef struct { multibox_args shape; void *bad; } judge_truths_args;
+/* Sets match, by the priors or the decoded predictions (images × priors × locations × 4), and each
+ * prior's best overlap (images × priors). */
+typedef struct { multibox_args shape; const void *decoded; void *best_overlap; } match_boxes_args;
+/* Sets negative to those of the greatest loss, and takes matches back that are not among these with
+ * hard_examples; suppress: of the greatest loss after suppression by `rule`. locations is 1. */
+typedef struct {
+    multibox_args shape; const void *best_overlap; int64_t hard_examples; int64_t sample_size;
+    int64_t suppress; int64_t suppress_priors; double negatives_per_match;
+    double negative_overlap; nms_rule rule;
+} mine_examples_args;
+/* loss, and its divisor (at least 1): images × priors, matches, images or 1, as LOSS_FULL ... say. */
+typedef struct { multibox_args shape; void *loss; int64_t normalization; } multibox_loss_args;
+/* dy is one number. */
+typedef struct { multibox_args shape; const void *dy; void *dx; } multibox_location_backward_args;
+typedef struct { multibox_args shape; const void *dy; void *dx; } multibox_class_backward_args;
