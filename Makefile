@@ -31,7 +31,6 @@ $(VENV)/installed-lint: $(PACKAGING) $(VENV)/installed
 	touch $@
 
 demo: $(VENV)/installed $(DIGITS)/train_lmdb/data.mdb $(DIGITS)/test_lmdb/data.mdb
-	mkdir -p demo
 	$(BIN)/protonet check models/lenet/solver.prototxt
 	$(BIN)/protonet train models/lenet/solver.prototxt
 	@echo
@@ -59,5 +58,5 @@ proto: $(VENV)/installed-test
 	$(BIN)/python tools/proto/generate.py
 
 clean:
-	rm -rf $(VENV) build demo protonet.egg-info $(DIGITS)/*_lmdb
+	rm -rf $(VENV) build protonet.egg-info $(DIGITS)/*_lmdb
 	rm -f protonet/kernels/_native*

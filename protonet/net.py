@@ -8,12 +8,12 @@ Python (data sources, layers whose work depends on the data).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from protonet import kernels, net_weights
+from protonet import net_weights
 from protonet.blob import Blob
 from protonet.check.graph import Graph, Node, build_graph, layer_diagnostic
 from protonet.check.memory import memory_diagnostic
@@ -25,6 +25,7 @@ from protonet.ir.upgrade import upgrade_net
 from protonet.layers.base import Layer, LayerError
 from protonet.prototxt.diagnostics import Diagnostic, Error
 from protonet.prototxt.source import SourceMap
+from protonet.recorded_pass import RecordedPass
 
 __all__ = ["Net"]
 
@@ -88,9 +89,12 @@ class Net:
         self._plan_gradients()
         for index, layer in enumerate(self.layers):
             layer.random = np.random.default_rng([self.seed, _LAYER_STREAM, index])
-        self._forward_pass = _Pass()
-        self._backward_pass = _Pass()
+        self._input_layers = [i for i, layer in enumerate(self.layers) if layer.type == "Input"]
+        dynamic = [layer.dynamic for layer in self.layers]
+        self._forward_pass = RecordedPass(dynamic, 1, self._step_forward)
+        self._backward_pass = RecordedPass(dynamic, -1, self._step_backward)
         self._known: list[list[tuple[int, ...]]] = [[] for _ in nodes]
+        self._stale: int | None = 0  # the first layer whose shapes are not settled
         self._reshape_from(0)
         if weights is not None:
             self.copy_from(weights)
@@ -150,6 +154,7 @@ class Net:
         self._reshape_from(0)
 
     def _reshape_from(self, start: int) -> None:
+        self._stale = start  # and stays so if a shape is refused on the way
         for index in range(start, len(self.layers)):
             layer, node = self.layers[index], self.graph.nodes[index]
             bottom, top = self._bottoms[index], self._tops[index]
@@ -167,6 +172,7 @@ class Net:
                 if weight:
                     blob.diff[...] = weight
             self._known[index] = [blob.shape for blob in top]
+        self._stale = None
 
     def _judged(
         self, node: Node, layer: Layer, shapes: list[tuple[int, ...]]
@@ -219,10 +225,12 @@ class Net:
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
         """Runs layers first … last by index and returns the loss: Σ weight · Σ top."""
         last = len(self.layers) - 1 if last is None else last
+        if self._stale is not None:
+            self._reshape_from(self._stale)
         for index in self._input_layers:
             if self._known[index] != [blob.shape for blob in self._tops[index]]:
                 self._reshape_from(index)
-        self._forward_pass.run(self, first, last, 1)
+        self._forward_pass.run(first, last)
         self._judge(first, last)
         total = 0.0
         for blob, weight in self._losses:
@@ -242,7 +250,7 @@ class Net:
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Runs layers first … last backward by index, first ≥ last."""
         first = len(self.layers) - 1 if first is None else first
-        self._backward_pass.run(self, first, last, -1)
+        self._backward_pass.run(first, last)
 
     def clear_param_diffs(self) -> None:
         """Sets all parameters' gradients to zero."""
@@ -295,10 +303,6 @@ class Net:
             raise Error(f'the net has no layer "{name}"') from None
 
     # ---- names
-
-    @property
-    def _input_layers(self) -> Iterable[int]:
-        return [i for i, layer in enumerate(self.layers) if layer.type == "Input"]
 
     @property
     def inputs(self) -> list[str]:
@@ -361,65 +365,6 @@ class Net:
         """Lets go of data sources."""
         for layer in self.layers:
             layer.close()
-
-
-class _Pass:
-    """The recorded kernels of each layer in one direction, joined into stretches."""
-
-    def __init__(self) -> None:
-        self.tapes: dict[int, kernels.Tape] = {}
-        self.stretches: Mapping[tuple[int, int], list[int | kernels.Tape]] = {}
-
-    def forget(self, index: int) -> None:
-        self.tapes.pop(index, None)
-        self.stretches = {}
-
-    def run(self, net: Net, first: int, last: int, direction: int) -> None:
-        stretch = self.stretches.get((first, last))
-        if stretch is not None:
-            for position, item in enumerate(stretch):
-                if isinstance(item, int):
-                    self._from_python(net, item, direction)
-                    if not self.stretches:  # its tops changed shape: what follows is stale
-                        rest = stretch[position + 1 :]
-                        if rest:
-                            self._one_by_one(net, item + direction, last, direction)
-                        return
-                else:
-                    item.replay()
-            return
-        self._one_by_one(net, first, last, direction)
-        self.stretches = {**self.stretches, (first, last): self._join(net, first, last, direction)}
-
-    @staticmethod
-    def _from_python(net: Net, index: int, direction: int) -> None:
-        if direction > 0:
-            net._step_forward(index)
-        else:
-            net._step_backward(index)
-
-    def _one_by_one(self, net: Net, first: int, last: int, direction: int) -> None:
-        for index in range(first, last + direction, direction):
-            tape = self.tapes.get(index)
-            if net.layers[index].dynamic:
-                self._from_python(net, index, direction)
-            elif tape is not None:
-                tape.replay()
-            else:
-                with kernels.Tape() as tape:
-                    self._from_python(net, index, direction)
-                self.tapes[index] = tape
-
-    def _join(self, net: Net, first: int, last: int, direction: int) -> list[int | kernels.Tape]:
-        stretch: list[int | kernels.Tape] = []
-        for index in range(first, last + direction, direction):
-            if net.layers[index].dynamic:
-                stretch.append(index)
-            elif index in self.tapes:
-                if not stretch or isinstance(stretch[-1], int):
-                    stretch.append(kernels.Tape())
-                cast(kernels.Tape, stretch[-1]).extend(self.tapes[index])
-        return stretch
 
 
 def _document(

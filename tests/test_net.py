@@ -70,6 +70,15 @@ def test_a_size_that_the_trained_weights_do_not_fit_is_refused_at_its_place():
         net.forward(x=images((1, 3, 8, 8)))
 
 
+def test_a_refused_size_is_refused_again_and_a_fitting_one_still_runs():
+    net = make(TWO_LAYERS)
+    want = net.forward(x=images())["fc"].copy()
+    for _ in range(2):
+        with pytest.raises(protonet.Error, match="2×80"):
+            net.forward(x=images((1, 3, 8, 8)))
+    np.testing.assert_array_equal(net.forward(x=images())["fc"], want)
+
+
 def test_an_unknown_input_names_those_there_are():
     with pytest.raises(protonet.Error, match=r'no input blob "y" \(inputs: x\)'):
         make(TWO_LAYERS).forward(y=images())
