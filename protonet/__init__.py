@@ -50,7 +50,9 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'protonet' has no attribute {name!r}")
-    found = getattr(import_module(_PLACES[name]), name)
+    module = import_module(_PLACES[name])
+    # `check` is a package and, called, a function: the name stays the package's.
+    found = module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = found
     return found
 

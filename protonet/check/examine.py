@@ -13,10 +13,10 @@ from protonet.ir.layer_weights import Weights
 from protonet.ir.protonet_pb2 import TEST, TRAIN, NetParameter, NetState, Phase, SolverParameter
 from protonet.layers.base import Shape
 from protonet.prototxt.diagnostics import Diagnostic, Error, Severity, Span
-from protonet.prototxt.source import SourceMap
 
 from .graph import Graph, build_graph
 from .lints import lint, unused_tops
+from .phases import meant_phases
 from .weights import fit_weights
 
 __all__ = [
@@ -82,7 +82,6 @@ def examine(path: str | os.PathLike[str], options: Options = Options()) -> Exami
 
 def examine_net(document: Document[NetParameter], options: Options) -> Examination:
     """Judges a net that was read, in each phase that has something to do in it."""
-    net = document.message
     states = [
         (
             Phase.Name(phase),
@@ -92,7 +91,7 @@ def examine_net(document: Document[NetParameter], options: Options) -> Examinati
     ]
     found = Examination(document.source.file, "net")
     if len(options.phases) > 1:
-        states = _with_sources(net, states, found, document.source)
+        states, found.diagnostics = meant_phases(document.message, states, document.source)
     judge_views(document, states, options, found)
     return found
 
@@ -160,28 +159,3 @@ def _damaged_layers(document: Document[NetParameter]) -> frozenset[Span]:
     starts = [(span.line, span.column) for span in ordered]
     found = {bisect_right(starts, (error.line, error.column)) - 1 for error in errors}
     return frozenset(ordered[index] for index in found if index >= 0)
-
-
-def _with_sources(
-    net: NetParameter,
-    states: Sequence[tuple[str, NetState]],
-    found: Examination,
-    source: SourceMap,
-) -> list[tuple[str, NetState]]:
-    """Leaves out a phase without any input or data, if there is one with: it is not meant."""
-    from protonet.ir.rules import layer_is_in
-
-    fed = [
-        (label, state)
-        for label, state in states
-        if any(not layer.bottom and layer_is_in(layer, state) for layer in net.layer)
-    ]
-    if not fed:
-        return list(states)
-    for label, state in states:
-        if (label, state) not in fed:
-            span = (source.start,) if source.text else ()
-            found.diagnostics.append(
-                Diagnostic("I111", f"nothing makes data in phase {label}: it is not judged", span)
-            )
-    return fed

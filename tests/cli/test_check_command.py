@@ -114,6 +114,15 @@ def test_phase_without_data_is_passed_over(folder: Path) -> None:
     assert "ok (TRAIN: 2 layers" in done.stdout
 
 
+def test_training_phase_of_a_net_for_use_alone_is_passed_over(folder: Path) -> None:
+    only = 'layer { name: "r" type: "ReLU" bottom: "conv" top: "r" include { phase: TEST } }\n'
+    text = GOOD + only + 'layer { name: "s" type: "ReLU" bottom: "r" top: "s" }\n'
+    (folder / "net.prototxt").write_text(text)
+    done = run("net.prototxt")
+    assert done.exit_code == 0
+    assert "layers are missing in phase TRAIN" in done.stdout
+
+
 class TestSolver:
     def solver(self, folder: Path, text: str) -> str:
         (folder / "solver.prototxt").write_text(text + RULE)
