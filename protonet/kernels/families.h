@@ -15,6 +15,8 @@
 #include "lrn.c"
 #include "softmax.c"
 #include "combine.c"
+#include "shape.c"
+#include "reduction.c"
 #include "loss.c"
 #include "classification_loss.c"
 #include "distance_loss.c"

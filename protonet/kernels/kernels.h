@@ -429,6 +429,36 @@ typedef struct {
     const void *x; void *y; int64_t rows; int64_t columns; int64_t x_row; int64_t y_row;
 } copy_rows_args;
 
+/* ---- moving elements ------------------------------------------------------------------------ */
+
+/* y = the box of x (size) that begins at offset and is `out` large; and its transpose, 0 outside. */
+typedef struct {
+    const void *x; void *y; int64_t axes; int64_t size[8]; int64_t out[8]; int64_t offset[8];
+} crop_args;
+typedef struct { crop_args shape; const void *dy; void *dx; } crop_backward_args;
+/* y (size) with axes in another order: step is x's step along each of y's axes. */
+typedef struct { const void *x; void *y; int64_t axes; int64_t size[8]; int64_t step[8]; }
+    permute_args;
+/* Each row of `columns` repeated `tiles` times; dx = the sum over the copies. */
+typedef struct { const void *x; void *y; int64_t rows; int64_t columns; int64_t tiles; } repeat_args;
+typedef struct { const void *dy; void *dx; int64_t rows; int64_t columns; int64_t tiles; }
+    repeat_backward_args;
+
+/* ---- rows made numbers ------------------------------------------------------------------------ */
+
+enum { REDUCE_SUM = 1, REDUCE_ABSOLUTE, REDUCE_SQUARES };
+/* y[row] = factor * sum of x, |x| or x²; the backward pass of REDUCE_SUM needs no x. */
+typedef struct {
+    const void *x; void *y; int64_t rows; int64_t columns; int64_t operation; double factor;
+} reduce_args;
+typedef struct { reduce_args shape; const void *dy; void *dx; } reduce_backward_args;
+/* The top_k greatest of x (outer × classes × inner) along the classes, the greatest first, of
+ * equal ones the later first; their indices and values, each NULL or with images image_step apart. */
+typedef struct {
+    const void *x; void *indices; void *values; int64_t outer; int64_t classes; int64_t inner;
+    int64_t top_k; int64_t image_step;
+} arg_max_args;
+
 /* ---- detection: boxes are xmin, ymin, xmax, ymax ------------------------------------------------ */
 
 /* How a box is told from a prior: by its corners, centre and size, or corners in units of the

@@ -1,0 +1,105 @@
+/* Moving elements about: cut boxes out, change the order of axes, repeat. */
+
+/* Rows along the last axis, the others walked as an odometer over the smaller blob. */
+INLINE void FN(crop_walk)(const crop_args *a, int64_t row, int64_t *inside) {
+    int64_t at = a->offset[a->axes - 1], scale = a->size[a->axes - 1];
+    for (int64_t axis = a->axes - 2; axis >= 0; axis--) {
+        at += (row % a->out[axis] + a->offset[axis]) * scale;
+        scale *= a->size[axis];
+        row /= a->out[axis];
+    }
+    *inside = at;
+}
+
+KERNEL(crop) {
+    ARGS(crop);
+    const int64_t run = a->out[a->axes - 1], rows = FN(product_of)(a->out, a->axes - 1);
+    PARALLEL_FOR(rows * run)
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t at;
+        FN(crop_walk)(a, row, &at);
+        memcpy((real *)a->y + row * run, (const real *)a->x + at, sizeof(real) * (size_t)run);
+    }
+}
+
+KERNEL(crop_backward) {
+    ARGS(crop_backward);
+    const crop_args *c = &a->shape;
+    const int64_t run = c->out[c->axes - 1], rows = FN(product_of)(c->out, c->axes - 1);
+    const int64_t count = FN(product_of)(c->size, c->axes);
+    real *dx = a->dx;
+    FOR_EACH(i, count, 1) dx[i] = 0;
+    PARALLEL_FOR(rows * run)
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t at;
+        FN(crop_walk)(c, row, &at);
+        memcpy(dx + at, (const real *)a->dy + row * run, sizeof(real) * (size_t)run);
+    }
+}
+
+/* The last axis of y and the axis along which x is contiguous are walked in tiles, so that both
+ * are read and written by whole cache lines; the other axes are an odometer. */
+#define PERMUTE_TILE 16
+
+KERNEL(permute) {
+    ARGS(permute);
+    const int64_t last = a->axes - 1;
+    int64_t out_step[8], plain = last;
+    for (int64_t axis = last, step = 1; axis >= 0; step *= a->size[axis--]) {
+        out_step[axis] = step;
+        if (a->step[axis] == 1) plain = axis;
+    }
+    const int64_t width = a->size[last], x_step = a->step[last];
+    const int64_t height = plain == last ? 1 : a->size[plain];
+    int64_t rest = 1;
+    for (int64_t axis = 0; axis < last; axis++)
+        if (axis != plain) rest *= a->size[axis];
+    const int64_t bands = (height + PERMUTE_TILE - 1) / PERMUTE_TILE;
+    PARALLEL_FOR(rest * height * width * 2)
+    for (int64_t at = 0; at < rest * bands; at++) {
+        const int64_t from = at % bands * PERMUTE_TILE, to = MIN(height, from + PERMUTE_TILE);
+        const real *x = a->x;
+        real *y = a->y;
+        int64_t left = at / bands;
+        for (int64_t axis = last - 1; axis >= 0; axis--) {
+            if (axis == plain) continue;
+            x += left % a->size[axis] * a->step[axis];
+            y += left % a->size[axis] * out_step[axis];
+            left /= a->size[axis];
+        }
+        if (plain == last && x_step == 1) {
+            memcpy(y, x, sizeof(real) * (size_t)width);
+            continue;
+        }
+        for (int64_t j = 0; j < width; j += PERMUTE_TILE)
+            for (int64_t i = from; i < to; i++) {
+                real *row = y + i * out_step[plain];
+                const real *column = x + i;
+                for (int64_t k = j; k < MIN(width, j + PERMUTE_TILE); k++)
+                    row[k] = column[k * x_step];
+            }
+    }
+}
+
+KERNEL(repeat) {
+    ARGS(repeat);
+    PARALLEL_FOR(a->rows * a->columns * a->tiles)
+    for (int64_t at = 0; at < a->rows * a->tiles; at++)
+        memcpy((real *)a->y + at * a->columns, (const real *)a->x + at / a->tiles * a->columns,
+               sizeof(real) * (size_t)a->columns);
+}
+
+KERNEL(repeat_backward) {
+    ARGS(repeat_backward);
+    const int64_t block = MIN(MAX(a->columns, 1), 1024), blocks = (a->columns + block - 1) / block;
+    PARALLEL_FOR(a->rows * a->columns * a->tiles)
+    for (int64_t at = 0; at < a->rows * blocks; at++) {
+        const int64_t row = at / blocks, first = at % blocks * block;
+        const int64_t some = MIN(block, a->columns - first);
+        const real *dy = (const real *)a->dy + row * a->tiles * a->columns + first;
+        real *restrict dx = (real *)a->dx + row * a->columns + first;
+        for (int64_t i = 0; i < some; i++) dx[i] = 0;
+        for (int64_t tile = 0; tile < a->tiles; tile++)
+            for (int64_t i = 0; i < some; i++) dx[i] += dy[tile * a->columns + i];
+    }
+}
