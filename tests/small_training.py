@@ -3,11 +3,15 @@ shuffled data, batch normalisation, random inputs."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+from protonet.solvers import Solver
+from protonet.solvers.snapshots import newest_sound
 
 NET = """
 name: "small"
@@ -73,3 +77,12 @@ RULE_FIELDS: dict[str, dict[str, Any]] = {
     "AdaDelta": {"momentum": 0.9, "delta": 1e-6},
     "Adam": {"momentum": 0.9},
 }
+
+
+def train_on(folder: str, solver: str = "solver.prototxt") -> None:
+    """Trains in that folder from the newest sound snapshot on; for processes that get killed."""
+    os.chdir(folder)
+    training = Solver(solver)
+    training.keep = 3
+    found, _ = newest_sound(training.prefix)
+    training.solve(found)

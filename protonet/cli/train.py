@@ -42,6 +42,12 @@ AUTO = "auto"
     metavar="STATE",
     help="Go on from this .solverstate; `auto` takes the newest sound one.",
 )
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Keep the last K snapshots; default all.",
+)
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Cores to use; default all.")
 @click.option(
     "--display",
@@ -77,6 +83,7 @@ def train(
     solver: str,
     weights: tuple[str, ...],
     resume: str | None,
+    keep: int | None,
     threads: int | None,
     display: int | None,
     log_json: str | None,
@@ -122,6 +129,7 @@ def train(
     # A state brings its weights, so those that the solver names need not be read.
     start = files if files else [] if state else None
     training = Solver(document, weights=start, level=level, stages=stages)
+    training.keep = keep
     _warn(training)
     with contextlib.ExitStack() as stack:
         stack.callback(training.close)

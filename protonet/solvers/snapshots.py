@@ -7,11 +7,12 @@ state, written last, makes the snapshot, and knows the size and checksum of the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protonet.ir.files import FilePath, map_file, place
@@ -22,11 +23,12 @@ from protonet.prototxt.diagnostics import Diagnostic, Error
 from .state import State, damaged, read_state
 
 __all__ = [
-    "SnapshotFiles", "find_model", "newest_sound", "probe_prefix", "read_snapshot",
-    "snapshot_files", "stamp",
+    "SnapshotFiles", "drop_older", "find_model", "newest_sound", "probe_prefix", "read_snapshot",
+    "remove_leftovers", "snapshot_files", "stamp",
 ]  # fmt: skip
 
 _CHUNK_BYTES = 1 << 24
+_LEFT_BEHIND_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _model_problem(model: str, state: State) -> Error | None:
 def newest_sound(prefix: str) -> tuple[str | None, list[Error]]:
     """Returns the state file of the newest snapshot that is whole, and why newer ones are not."""
     rejected = []
-    for name in _state_files(prefix):
+    for _, name in _state_files(prefix):
         try:
             state, model = read_snapshot(name)
             if model and state.learned_net_crc32 is None:
@@ -135,18 +137,48 @@ def newest_sound(prefix: str) -> tuple[str | None, list[Error]]:
     return None, rejected
 
 
-def _state_files(prefix: str) -> Iterator[str]:
-    """Gives the state files of a prefix, that of the highest iteration first."""
+def drop_older(prefix: str, iteration: int, keep: int) -> None:
+    """Removes all but the last `keep` snapshots up to this iteration; what cannot be removed
+    stays. Snapshots of later iterations, of another run, are left alone."""
+    names = [name for number, name in _state_files(prefix) if number <= iteration]
+    for state in names[keep:]:
+        stem, _, end = state.rpartition(".solverstate")
+        for name in (state, f"{stem}.caffemodel{end}"):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def remove_leftovers(prefix: str) -> None:
+    """Removes unfinished files of this prefix that killed processes have left behind.
+
+    Only those that nobody has written to for an hour: another process may be at work.
+    """
+    folder, stem = os.path.split(prefix)
+    unfinished = re.compile(
+        re.escape(stem) + r"_iter_\d+\.(caffemodel|solverstate)(\.h5)?\.[0-9a-f]{8}\.tmp"
+    )
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if unfinished.fullmatch(name):
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(path).st_mtime > _LEFT_BEHIND_S:
+                    os.unlink(path)
+
+
+def _state_files(prefix: str) -> list[tuple[int, str]]:
+    """Gives iteration and name of each state file of a prefix, the highest iteration first."""
     folder, stem = os.path.split(prefix)
     wanted = re.compile(re.escape(stem) + r"_iter_(\d+)\.solverstate(\.h5)?")
     found = []
-    try:
-        names = os.listdir(folder or ".")
-    except OSError:
-        names = []
-    for name in names:
+    for name in _names(folder):
         match = wanted.fullmatch(name)
         if match:
-            path = os.path.join(folder, name)
-            found.append((int(match[1]), os.stat(path).st_mtime_ns, path))
-    return (path for _, _, path in sorted(found, reverse=True))
+            found.append((int(match[1]), os.path.join(folder, name)))
+    return sorted(found, reverse=True)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder or ".")
+    except OSError:
+        return []

@@ -26,7 +26,15 @@ from .loss_window import LossWindow
 from .outputs import images_per_pass, mean_outputs, output_values
 from .policies import LearningRate
 from .run_state import net_state, restore_net
-from .snapshots import SnapshotFiles, probe_prefix, read_snapshot, snapshot_files, stamp
+from .snapshots import (
+    SnapshotFiles,
+    drop_older,
+    probe_prefix,
+    read_snapshot,
+    remove_leftovers,
+    snapshot_files,
+    stamp,
+)
 from .state import State, write_state
 from .update import Updater
 
@@ -45,6 +53,7 @@ class Solver:
     `iter` is the number of updates made. `param` is the solver's message: base_lr, momentum and
     the like may be changed at any time. Raises protonet.Error with all diagnostics.
 
+    `keep`: how many snapshots stay on the disk when a new one is written; None for all.
     `watch_numbers`: a loss or a weight that is not a number raises an Error that tells where it
     came from. False goes on regardless, as Caffe does.
     """
@@ -78,6 +87,7 @@ class Solver:
         self.iter = 0
         self.stopped = False  # the last step or solve ended because it was asked to
         self.rate_used = 0.0  # of the last update
+        self.keep: int | None = None
         self.watch_numbers = True
         self.last_snapshot: SnapshotFiles | None = None
         self._last_snapshot_iter = -1
@@ -311,6 +321,8 @@ class Solver:
         stamp(state, files.model)
         write_state(files.state, state)
         self.last_snapshot, self._last_snapshot_iter = files, self.iter
+        if self.keep is not None:
+            drop_older(self.prefix, self.iter, max(self.keep, 1))
         self._tell(events.SnapshotTaken(self.iter, files.model, files.state))
         return files
 
@@ -335,6 +347,7 @@ class Solver:
                     "(it is found from the folder that protonet runs in)",
                 )
             )  # fmt: skip
+        remove_leftovers(self.prefix)
         self._can_write = True
 
     def restore(self, path: FilePath) -> None:

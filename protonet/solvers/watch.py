@@ -32,17 +32,18 @@ def broken_loss(solver: Solver, loss: float) -> Diagnostic:
 
 
 def broken_weights(solver: Solver) -> Diagnostic:
-    """Explains weights that are not finite; call it right after the update that made them so."""
-    title = _first_broken_weight(solver.net) or "a parameter"
-    message = f"iteration {solver.iter}: the update made {title} infinite or not a number"
+    """Explains weights that are not finite; call it right after the update that found them so."""
+    found = _first_broken_weight(solver.net)
+    what = found[1] if found else "a parameter"
+    message = f"iteration {solver.iter}: {what} is infinite or not a number after the update"
     return _explained(solver, "E421", message, True)
 
 
-def _explained(solver: Solver, code: str, message: str, looks_at_gradients: bool) -> Diagnostic:
+def _explained(solver: Solver, code: str, message: str, looks_at_weights: bool) -> Diagnostic:
     net = solver.net
     found = _first_broken_top(net)
-    if found is None and looks_at_gradients:
-        found = _first_broken_gradient(net)
+    if looks_at_weights:
+        found = found or _first_broken_gradient(net) or _first_broken_weight(net)
     notes: list[str] = []
     spans: tuple[Span, ...] = ()
     if found is not None:
@@ -75,12 +76,12 @@ def _first_broken_gradient(net: Net) -> tuple[int, str] | None:
     return None
 
 
-def _first_broken_weight(net: Net) -> str:
-    for layer in net.layers:
+def _first_broken_weight(net: Net) -> tuple[int, str] | None:
+    for index, layer in enumerate(net.layers):
         for number, blob in enumerate(layer.blobs):
             if not _is_finite(blob.data):
-                return f'parameter {number} of layer "{layer.name}"'
-    return ""
+                return index, f'parameter {number} of layer "{layer.name}"'
+    return None
 
 
 def _likely_cause(solver: Solver, found: tuple[int, str] | None) -> str:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from small_training import write_small
 
 from protonet.solvers import Solver
 from protonet.solvers.events import (
@@ -22,8 +23,6 @@ from protonet.solvers.events import (
 )
 from protonet.solvers.json_log import JsonLog
 from protonet.solvers.text_log import TextLog, lines_of
-
-from .small import write_small
 
 OUTPUTS = [OutputValue("accuracy", 0.97), OutputValue("loss", 0.0912345678, 2.0)]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_training import NET, write_small, write_solver
 
 from protonet import Error, SolverParameter
 from protonet.net import Net
@@ -21,8 +22,6 @@ from protonet.solvers.events import (
     SnapshotFailed,
     SnapshotTaken,
 )
-
-from .small import NET, write_small, write_solver
 
 
 def recorded(solver: Solver, *kinds: type) -> list[Any]:

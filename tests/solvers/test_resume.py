@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import RULE_FIELDS, write_small, write_solver
 
 from protonet import kernels
 from protonet.solvers import Solver
 from protonet.solvers.events import IterationDone, NetTested
-
-from .small import RULE_FIELDS, write_small, write_solver
 
 
 def bits(solver: Solver) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,14 @@ import pytest
 
 from protonet import Error
 from protonet.ir.protonet_pb2 import NetRunState, SolverState
-from protonet.solvers.snapshots import find_model, newest_sound, snapshot_files, stamp
+from protonet.solvers.snapshots import (
+    drop_older,
+    find_model,
+    newest_sound,
+    remove_leftovers,
+    snapshot_files,
+    stamp,
+)
 from protonet.solvers.state import State, read_state, write_state
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "solvers"
@@ -181,3 +189,26 @@ def test_the_weights_beside_the_state_are_taken_where_those_of_the_name_are_othe
     Path("p_iter_10.caffemodel").write_bytes(b"weights of another run")
     state = read_state(state_file)
     assert find_model("moved/p_iter_10.solverstate", state) == "moved/p_iter_10.caffemodel"
+
+
+def test_older_snapshots_are_dropped_but_those_of_other_runs_are_not() -> None:
+    for iteration in (5, 10, 20, 900):
+        write_snapshot(iteration)
+    write_snapshot(1, prefix="q")
+    drop_older("p", 20, keep=2)
+    states = sorted(path.name for path in Path().glob("*.solverstate"))
+    models = sorted(path.name for path in Path().glob("*.caffemodel"))
+    wanted = ["p_iter_10", "p_iter_20", "p_iter_900", "q_iter_1"]
+    assert states == [f"{name}.solverstate" for name in wanted]
+    assert models == [f"{name}.caffemodel" for name in wanted]
+
+
+def test_old_unfinished_files_are_removed_and_young_ones_are_not() -> None:
+    old, young = Path("p_iter_5.caffemodel.0123abcd.tmp"), Path("p_iter_9.solverstate.89abcdef.tmp")
+    other = Path("q_iter_5.caffemodel.0123abcd.tmp")
+    for path in (old, young, other):
+        path.write_bytes(b"part")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    remove_leftovers("p")
+    assert [path.exists() for path in (old, young, other)] == [False, True, True]

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import NET, write_small
 
 from protonet import Error
 from protonet.solvers import Solver
-
-from .small import NET, write_small
 
 
 def diverged(solver: Solver, iterations: int = 50) -> Error:
