@@ -25,3 +25,4 @@
 #include "smooth_l1.c"
 #include "matching.c"
 #include "multibox.c"
+#include "regions.c"

@@ -555,3 +555,34 @@ typedef struct { multibox_args shape; void *loss; int64_t normalization; } multi
 /* dy is one number. */
 typedef struct { multibox_args shape; const void *dy; void *dx; } multibox_location_backward_args;
 typedef struct { multibox_args shape; const void *dy; void *dx; } multibox_class_backward_args;
+
+/* Regions: image, xmin, ymin, xmax, ymax (inside), in pixels. *bad (int64) = the first of `count`
+ * whose image is none of `images` or that is no box at all, else -1. */
+typedef struct { const void *rois; void *bad; int64_t count; int64_t images; } judge_regions_args;
+/* Regions of x (images × channels × height × width), `scale` positions a pixel, widened on each
+ * side by `pad` of their size, in out_height × out_width bins. Bad ones give 0. */
+typedef struct {
+    const void *x; const void *rois; void *y; int64_t images; int64_t channels;
+    int64_t height; int64_t width; int64_t count; int64_t out_height; int64_t out_width;
+    double scale; double pad;
+} roi_args;
+/* y (count × channels × bins) = the greatest of each bin; mask (int32) its index, -1 if empty. */
+typedef struct { roi_args shape; void *mask; } roi_max_pool_args;
+typedef struct { roi_args shape; const void *mask; const void *dy; void *dx; }
+    roi_max_pool_backward_args;
+/* y (count × channels / bins × bins) = the mean of each bin, each from its own channel. */
+typedef roi_args roi_position_pool_args;
+typedef struct { roi_args shape; const void *dy; void *dx; } roi_position_pool_backward_args;
+/* Boxes (images × height × width × anchors × 4) from offsets (images × 4 anchors × height × width)
+ * relative to anchors `stride` pixels apart; scores from the second half of class_scores (images ×
+ * 2 anchors × height × width), -infinity for those smaller than min_size times the image's scale.
+ * info: height, width, scale (or scales of height and width) of each image. kept (int64, images ×
+ * most) and counts (int64, images): what suppression keeps. */
+typedef struct {
+    const void *class_scores; const void *offsets; const void *info; const void *anchor_boxes;
+    void *boxes; void *scores; void *kept; void *counts;
+    int64_t images; int64_t anchors; int64_t height; int64_t width; int64_t info_size;
+    int64_t stride; int64_t most; double min_size; nms_rule rule;
+} propose_args;
+/* rows of regions of what propose kept, and their scores unless NULL. */
+typedef struct { propose_args found; void *rows; void *row_scores; } proposal_rows_args;

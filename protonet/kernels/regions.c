@@ -1,0 +1,213 @@
+/* Regions of interest: pooled into bins of equal number, and proposed from anchors. A region is image,
+ * xmin, ymin, xmax, ymax in pixels, the last two inside it. */
+
+#define FAR_AWAY 1e9 /* no image is as large: what is beyond is no region */
+
+INLINE int FN(is_region)(const real *roi, int64_t images) {
+    int near = roi[0] > -1 && roi[0] < (real)images;
+    for (int k = 1; k < 5; k++) near &= fabs((double)roi[k]) < FAR_AWAY;
+    return near;
+}
+
+KERNEL(judge_regions) {
+    ARGS(judge_regions);
+    int64_t bad = -1;
+    for (int64_t i = a->count - 1; i >= 0; i--)
+        if (!FN(is_region)((const real *)a->rois + i * 5, a->images)) bad = i;
+    *(int64_t *)a->bad = bad;
+}
+
+/* Bin `at` of a side that starts at `start`: its positions, limited to 0 … size. */
+typedef struct { int64_t from, to; } FN(bin);
+
+INLINE FN(bin) FN(bin_of)(int64_t at, real bin_size, real start, int64_t size) {
+    const int64_t from = (int64_t)floor((double)((real)at * bin_size + start));
+    const int64_t to = (int64_t)ceil((double)((real)(at + 1) * bin_size + start));
+    return (FN(bin)){MIN(MAX(from, 0), size), MIN(MAX(to, 0), size)};
+}
+
+/* Where a region starts on the map and how large a bin is: Fast R-CNN's, on whole positions. */
+typedef struct { real top, left, bin_height, bin_width; } FN(frame);
+
+static FN(frame) FN(frame_of)(const roi_args *a, const real *roi) {
+    const real wide = (roi[3] - roi[1] + 1) * (real)a->pad, high = (roi[4] - roi[2] + 1) * (real)a->pad;
+    const real scale = (real)a->scale;
+    const real left = (real)round((roi[1] - wide) * scale), top = (real)round((roi[2] - high) * scale);
+    const real right = (real)round((roi[3] + wide) * scale);
+    const real bottom = (real)round((roi[4] + high) * scale);
+    return (FN(frame)){top, left, MAX(bottom - top + 1, 1) / (real)a->out_height,
+                       MAX(right - left + 1, 1) / (real)a->out_width};
+}
+
+KERNEL(roi_max_pool) {
+    ARGS(roi_max_pool);
+    const roi_args *r = &a->shape;
+    const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
+    PARALLEL_FOR(r->count * r->channels * out * 16)
+    for (int64_t at = 0; at < r->count * r->channels; at++) {
+        const real *roi = (const real *)r->rois + at / r->channels * 5;
+        real *y = (real *)r->y + at * out;
+        int32_t *mask = (int32_t *)a->mask + at * out;
+        for (int64_t i = 0; i < out; i++) {
+            y[i] = 0;
+            mask[i] = -1;
+        }
+        if (!FN(is_region)(roi, r->images)) continue;
+        const FN(frame) frame = FN(frame_of)(r, roi);
+        const real *x =
+            (const real *)r->x + ((int64_t)roi[0] * r->channels + at % r->channels) * plane;
+        for (int64_t ph = 0; ph < r->out_height; ph++) {
+            const FN(bin) rows = FN(bin_of)(ph, frame.bin_height, frame.top, r->height);
+            for (int64_t pw = 0; pw < r->out_width; pw++) {
+                const FN(bin) columns = FN(bin_of)(pw, frame.bin_width, frame.left, r->width);
+                if (rows.to <= rows.from || columns.to <= columns.from) continue;
+                real most = -REAL_MAX;
+                int32_t found = -1;
+                for (int64_t h = rows.from; h < rows.to; h++)
+                    for (int64_t w = columns.from; w < columns.to; w++)
+                        if (x[h * r->width + w] > most) {
+                            most = x[h * r->width + w];
+                            found = (int32_t)(h * r->width + w);
+                        }
+                y[ph * r->out_width + pw] = most;
+                mask[ph * r->out_width + pw] = found;
+            }
+        }
+    }
+}
+
+/* Regions may meet in one position, so channels are shared out, not regions. */
+KERNEL(roi_max_pool_backward) {
+    ARGS(roi_max_pool_backward);
+    const roi_args *r = &a->shape;
+    const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
+    memset(a->dx, 0, sizeof(real) * (size_t)(r->images * r->channels * plane));
+    PARALLEL_FOR(r->count * r->channels * out * 2)
+    for (int64_t c = 0; c < r->channels; c++)
+        for (int64_t i = 0; i < r->count; i++) {
+            const real *roi = (const real *)r->rois + i * 5;
+            if (!FN(is_region)(roi, r->images)) continue;
+            const real *dy = (const real *)a->dy + (i * r->channels + c) * out;
+            const int32_t *mask = (const int32_t *)a->mask + (i * r->channels + c) * out;
+            real *dx = (real *)a->dx + ((int64_t)roi[0] * r->channels + c) * plane;
+            for (int64_t k = 0; k < out; k++)
+                if (mask[k] >= 0) dx[mask[k]] += dy[k];
+        }
+}
+
+/* ---- position-sensitive pooling: bin (ph, pw) of output c from channel (c G + ph) G + pw ------------ */
+
+static FN(frame) FN(sensitive_frame)(const roi_args *a, const real *roi) {
+    const real scale = (real)a->scale;
+    const real left = (real)round(roi[1]) * scale, top = (real)round(roi[2]) * scale;
+    const real right = ((real)round(roi[3]) + 1) * scale, bottom = ((real)round(roi[4]) + 1) * scale;
+    return (FN(frame)){top, left, MAX(bottom - top, (real)0.1) / (real)a->out_height,
+                       MAX(right - left, (real)0.1) / (real)a->out_width};
+}
+
+KERNEL(roi_position_pool) {
+    ARGS(roi_position_pool);
+    const roi_args *r = a;
+    const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
+    PARALLEL_FOR(r->count * r->channels * 16)
+    for (int64_t at = 0; at < r->count * r->channels; at++) {
+        const real *roi = (const real *)r->rois + at / r->channels * 5;
+        const int64_t channel = at % r->channels, bin = channel % out;
+        real *y = (real *)r->y + at;
+        *y = 0;
+        if (!FN(is_region)(roi, r->images)) continue;
+        const FN(frame) frame = FN(sensitive_frame)(r, roi);
+        const FN(bin) rows =
+            FN(bin_of)(bin / r->out_width, frame.bin_height, frame.top, r->height);
+        const FN(bin) columns =
+            FN(bin_of)(bin % r->out_width, frame.bin_width, frame.left, r->width);
+        const int64_t area = (rows.to - rows.from) * (columns.to - columns.from);
+        if (rows.to <= rows.from || columns.to <= columns.from) continue;
+        const real *x = (const real *)r->x + ((int64_t)roi[0] * r->channels + channel) * plane;
+        real sum = 0;
+        for (int64_t h = rows.from; h < rows.to; h++)
+            for (int64_t w = columns.from; w < columns.to; w++) sum += x[h * r->width + w];
+        *y = sum / (real)area;
+    }
+}
+
+KERNEL(roi_position_pool_backward) {
+    ARGS(roi_position_pool_backward);
+    const roi_args *r = &a->shape;
+    const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
+    memset(a->dx, 0, sizeof(real) * (size_t)(r->images * r->channels * plane));
+    PARALLEL_FOR(r->count * r->channels * 16)
+    for (int64_t channel = 0; channel < r->channels; channel++)
+        for (int64_t i = 0; i < r->count; i++) {
+            const real *roi = (const real *)r->rois + i * 5;
+            const int64_t bin = channel % out;
+            if (!FN(is_region)(roi, r->images)) continue;
+            const FN(frame) frame = FN(sensitive_frame)(r, roi);
+            const FN(bin) rows =
+                FN(bin_of)(bin / r->out_width, frame.bin_height, frame.top, r->height);
+            const FN(bin) columns =
+                FN(bin_of)(bin % r->out_width, frame.bin_width, frame.left, r->width);
+            const int64_t area = (rows.to - rows.from) * (columns.to - columns.from);
+            if (rows.to <= rows.from || columns.to <= columns.from) continue;
+            const real share = ((const real *)a->dy)[i * r->channels + channel] / (real)area;
+            real *dx = (real *)a->dx + ((int64_t)roi[0] * r->channels + channel) * plane;
+            for (int64_t h = rows.from; h < rows.to; h++)
+                for (int64_t w = columns.from; w < columns.to; w++) dx[h * r->width + w] += share;
+        }
+}
+
+/* ---- proposals ------------------------------------------------------------------------------------ */
+
+/* An anchor at (x, y), moved and sized by offsets `step` apart, and limited to the image. */
+static void FN(propose_box)(const real *anchor, real x, real y, const real *offset, int64_t step,
+                            const real *size, real *box) {
+    for (int k = 0; k < 2; k++) {
+        const real extent = anchor[k + 2] - anchor[k] + 1;
+        const real centre = anchor[k] + (k ? y : x) + extent / 2 + offset[k * step] * extent;
+        const real half = FN(exp_of)(offset[(k + 2) * step]) * extent / 2, last = size[1 - k] - 1;
+        box[k] = MAX(MIN(centre - half, last), 0);
+        box[k + 2] = MAX(MIN(centre + half, last), 0);
+    }
+}
+
+KERNEL(propose) {
+    ARGS(propose);
+    const int64_t plane = a->height * a->width, size = plane * a->anchors;
+    const real *anchors = a->anchor_boxes;
+    for (int64_t image = 0; image < a->images; image++) {
+        const real *info = (const real *)a->info + image * a->info_size;
+        const real *scores = (const real *)a->class_scores + (image * 2 + 1) * size;
+        const real *offsets = (const real *)a->offsets + image * size * 4;
+        real *boxes = (real *)a->boxes + image * size * 4, *best = (real *)a->scores + image * size;
+        const real least[2] = {(real)a->min_size * info[a->info_size > 3 ? 3 : 2],
+                               (real)a->min_size * info[2]};
+        PARALLEL_FOR(size * 32)
+        for (int64_t at = 0; at < plane; at++)
+            for (int64_t k = 0; k < a->anchors; k++) {
+                const int64_t i = at * a->anchors + k;
+                real *box = boxes + i * 4;
+                FN(propose_box)(anchors + k * 4, (real)(at % a->width * a->stride),
+                                (real)(at / a->width * a->stride), offsets + k * 4 * plane + at,
+                                plane, info, box);
+                const int large =
+                    box[2] - box[0] + 1 >= least[0] && box[3] - box[1] + 1 >= least[1];
+                best[i] = large ? scores[k * plane + at] : -INFINITY;
+            }
+        ((int64_t *)a->counts)[image] = FN(suppress)(
+            boxes, 4, best, 1, size, &a->rule, (int64_t *)a->kept + image * a->most);
+    }
+}
+
+KERNEL(proposal_rows) {
+    ARGS(proposal_rows);
+    const propose_args *p = &a->found;
+    const int64_t size = p->height * p->width * p->anchors;
+    real *row = a->rows, *score = a->row_scores;
+    for (int64_t image = 0; image < p->images; image++)
+        for (int64_t j = 0; j < ((const int64_t *)p->counts)[image]; j++, row += 5) {
+            const int64_t i = image * size + ((const int64_t *)p->kept)[image * p->most + j];
+            row[0] = (real)image;
+            memcpy(row + 1, (const real *)p->boxes + i * 4, 4 * sizeof(real));
+            if (score) *score++ = ((const real *)p->scores)[i];
+        }
+}
