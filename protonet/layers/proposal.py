@@ -39,9 +39,9 @@ class Proposal(Layer):
                 scales; min_size (16), pre_nms_topn (6000), post_nms_topn (300), nms_thresh (.7);
                 a topn of 0 is no limit.
     Formula:    anchors of size w×h around each position, feat_stride apart; offsets t: centre +
-                t·(w, h), size e^t·(w, h); limited to the image; those of a side under min_size·scale
-                are dropped; of the others the pre_nms_topn best, suppression, and of what is left the
-                post_nms_topn best.
+                t·(w, h), size e^t·(w, h); limited to the image; without those of a side under
+                min_size·scale; of the others the pre_nms_topn best; suppression; of what is left
+                the post_nms_topn best.
     Gradient:   0.
     Source:     Ren et al. 2015 (Faster R-CNN).
     """

@@ -70,8 +70,13 @@ def test_each_bin_gets_its_greatest_value(
     np.testing.assert_array_equal(y, want)
 
 
-@pytest.mark.parametrize("settings", ["pooled_h: 3 pooled_w: 2 spatial_scale: .25",
-                                      "pooled_h: 2 pooled_w: 2 spatial_scale: .1 pad_ratio: .2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "pooled_h: 3 pooled_w: 2 spatial_scale: .25",
+        "pooled_h: 2 pooled_w: 2 spatial_scale: .1 pad_ratio: .2",
+    ],
+)
 def test_gradient_goes_to_the_greatest_value(settings: str) -> None:
     x = np.random.default_rng(0).permutation(2 * 2 * 6 * 7).reshape(2, 2, 6, 7) / 10
     check_gradients(region_layer(settings), x=x, rois=ROIS)
@@ -104,10 +109,16 @@ def test_gradient_is_spread_over_the_bin(outputs: int, group: int, scale: float)
     check_gradients(position_layer(settings), x=x, rois=ROIS)
 
 
-@pytest.mark.parametrize("layer", [region_layer("pooled_h: 2 pooled_w: 2"),
-                                   position_layer("output_dim: 1 group_size: 2 spatial_scale: 1")])  # fmt: skip
-@pytest.mark.parametrize("region", [[2, 0, 0, 1, 1], [-1, 0, 0, 1, 1], [0, 0, 0, np.nan, 1],
-                                    [0, 0, 0, 1e30, 1]])  # fmt: skip
+@pytest.mark.parametrize(
+    "layer",
+    [
+        region_layer("pooled_h: 2 pooled_w: 2"),
+        position_layer("output_dim: 1 group_size: 2 spatial_scale: 1"),
+    ],
+)
+@pytest.mark.parametrize(
+    "region", [[2, 0, 0, 1, 1], [-1, 0, 0, 1, 1], [0, 0, 0, np.nan, 1], [0, 0, 0, 1e30, 1]]
+)
 def test_a_region_of_no_image_is_refused(layer: str, region: list[float]) -> None:
     rois = np.array([[0, 0, 0, 1, 1], region])
     with pytest.raises(protonet.Error, match=r"region 1 \(.*\) is of none of the 2 images"):
