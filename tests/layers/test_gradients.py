@@ -1,4 +1,4 @@
-"""The gradients of elementwise, pooling, normalising, softmax, joining and reshaping layers."""
+"""The gradients of elementwise, pooling, normalising, softmax, joining and moving layers."""
 
 from __future__ import annotations
 
@@ -218,3 +218,36 @@ def test_gradients_of_split_add_up() -> None:
 )
 def test_gradients_of_layers_that_only_change_the_shape(layer: str) -> None:
     check_gradients(f"{layer} {PLAIN}", x=values(2, 3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "settings", ["axis: 2 offset: 1 offset: 3", "axis: 1 offset: 1", "axis: -1", "axis: 0"]
+)
+def test_gradients_of_crop(settings: str) -> None:
+    reference = {"axis: 1 offset: 1": (2, 2, 3, 4), "axis: -1": (9, 9, 9, 3)}
+    check_gradients(
+        f'type: "Crop" bottom: "x" bottom: "like" top: "y" crop_param {{ {settings} }}',
+        x=values(2, 3, 4, 6), like=np.zeros(reference.get(settings, (2, 3, 2, 3))),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (3, 2, 1, 0), (1,), (0, 1, 3, 2), ()])
+def test_gradients_of_permute(order: tuple[int, ...]) -> None:
+    settings = " ".join(f"order: {axis}" for axis in order)
+    check_gradients(f'type: "Permute" {PLAIN} permute_param {{ {settings} }}', x=values(2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("tiles", [1, 3])
+def test_gradients_of_tile(axis: int, tiles: int) -> None:
+    settings = f"axis: {axis} tiles: {tiles}"
+    check_gradients(f'type: "Tile" {PLAIN} tile_param {{ {settings} }}', x=values(2, 3, 4))
+
+
+@pytest.mark.parametrize("operation", ["SUM", "ASUM", "SUMSQ", "MEAN"])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_gradients_of_reduction(operation: str, axis: int) -> None:
+    settings = f"operation: {operation} axis: {axis} coeff: 1.5"
+    check_gradients(
+        f'type: "Reduction" {PLAIN} reduction_param {{ {settings} }}', x=away_from_zero(2, 3, 4)
+    )
