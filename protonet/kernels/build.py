@@ -15,11 +15,11 @@ OPTIMIZE = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math"]
 
 
 def openmp_flags() -> list[str]:
-    """Returns ["-fopenmp"] if the compiler has OpenMP, else nothing: the kernels run on one core."""
+    """Returns ["-fopenmp"] if the compiler has OpenMP; else the kernels run on one core."""
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "probe.c"
-        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        source.write_text("#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }\n")
         command = [*compiler, "-fopenmp", str(source), "-o", str(source.with_suffix(""))]
         try:
             found = subprocess.run(command, capture_output=True, check=False).returncode == 0
