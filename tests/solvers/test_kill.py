@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pkgutil
 import random
 import re
@@ -23,7 +24,8 @@ KILLS = 50
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes processes quickly: forked from one that has all modules, and no threads, already."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    tests = str(Path(__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", tests + os.pathsep + os.environ.get("PYTHONPATH", ""))
     context = multiprocessing.get_context("forkserver")
     layers = [module.name for module in pkgutil.iter_modules(protonet.layers.__path__)]
     context.set_forkserver_preload(
