@@ -20,7 +20,7 @@ from protonet.check.memory import memory_diagnostic
 from protonet.check.propagation import loss_weights, plan_backward
 from protonet.fillers import fill
 from protonet.ir.document import Document, read_net_document
-from protonet.ir.protonet_pb2 import TEST, NetParameter, NetState
+from protonet.ir.protonet_pb2 import TEST, FillerParameter, NetParameter, NetState
 from protonet.ir.upgrade import upgrade_net
 from protonet.layers.base import Layer, LayerError
 from protonet.prototxt.diagnostics import Diagnostic, Error
@@ -117,7 +117,7 @@ class Net:
                 if owner == (index, number):
                     if wanted.initial is not None:
                         blob.data[...] = wanted.initial
-                    elif wanted.filler is not None:
+                    elif wanted.filler is not None and not _is_zero(wanted.filler):
                         stream = np.random.default_rng([self.seed, _FILLER_STREAM, index, number])
                         try:
                             fill(blob.data, wanted.filler, stream)
@@ -365,6 +365,12 @@ class Net:
         """Lets go of data sources."""
         for layer in self.layers:
             layer.close()
+
+
+def _is_zero(filler: FillerParameter) -> bool:
+    """Says whether a filler leaves new memory as it is: untouched, that costs neither time nor
+    memory, which counts for large nets that get their weights from a file."""
+    return filler.type == "constant" and filler.value == 0
 
 
 def _document(
