@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from protonet.ir.protonet_pb2 import TEST, TRAIN
-from protonet.layers.base import canonical_axis
 from protonet.prototxt.diagnostics import Diagnostic
 from protonet.prototxt.source import Path
 
@@ -82,9 +81,9 @@ def one_class(graph: Graph) -> Iterator[Finding]:
     """Softmax over one class is 1 whatever is learned."""
     for node in graph.nodes:
         shape = node.bottom_shapes[0] if node.bottom_shapes else None
-        if node.param.type != "SoftmaxWithLoss" or not shape:
+        axis = node.param.softmax_param.axis
+        if node.param.type != "SoftmaxWithLoss" or not shape or not -len(shape) <= axis < len(shape):
             continue
-        axis = canonical_axis(node.param.softmax_param.axis, len(shape), ())
         if shape[axis] == 1:
             yield (
                 "W202",
