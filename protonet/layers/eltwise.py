@@ -44,11 +44,18 @@ def multiply(inputs: Sequence[np.ndarray], y: np.ndarray) -> None:
         first += MOST - 1
 
 
+def _without_ones_at_the_end(shape: Shape) -> Shape:
+    rank = len(shape)
+    while rank and shape[rank - 1] == 1:
+        rank -= 1
+    return shape[:rank]
+
+
 @register("Eltwise")
 class Eltwise(Layer):
-    """Sum, product or maximum of two or more blobs, element by element.
+    """Sum, product or maximum of several blobs, element by element.
 
-    Shapes:     all bottoms of one shape → that shape.
+    Shapes:     all bottoms of one shape → that shape; 1s at the end make no difference.
     Parameters: operation (SUM, PROD, MAX), coeff c (SUM: one for each bottom, else all 1),
                 stable_prod_grad.
     Formula:    SUM y = Σ cᵢ xᵢ; PROD y = Π xᵢ; MAX y = max xᵢ.
@@ -57,7 +64,7 @@ class Eltwise(Layer):
                 a later one must be greater. (Caffe 1.0)
     """
 
-    bottoms = AtLeast(2)
+    bottoms = AtLeast(1)
 
     def setup(self) -> None:
         self.settings = self.param.eltwise_param
@@ -75,7 +82,7 @@ class Eltwise(Layer):
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         for number, shape in enumerate(bottom):
-            if shape != bottom[0]:
+            if _without_ones_at_the_end(shape) != _without_ones_at_the_end(bottom[0]):
                 raise LayerError(
                     f"all bottoms must have one shape, but bottom {number} is "
                     f"{shape_text(shape)} and bottom 0 is {shape_text(bottom[0])}",

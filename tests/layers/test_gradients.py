@@ -159,7 +159,7 @@ def test_gradients_of_euclidean_loss(settings: str, shape: tuple[int, ...]) -> N
     check_gradients(layer, a=values(*shape), b=values(*shape, seed=1))
 
 
-@pytest.mark.parametrize("count", [2, 3, 9, 17])
+@pytest.mark.parametrize("count", [1, 2, 3, 9, 17])
 @pytest.mark.parametrize(
     "settings",
     ["operation: SUM", "operation: PROD", "operation: PROD stable_prod_grad: false",

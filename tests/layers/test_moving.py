@@ -63,3 +63,11 @@ def test_concat_of_long_and_short_rows(axis: int, shape: tuple[int, ...]) -> Non
     layer = f'type: "Concat" {bottoms} top: "y" concat_param {{ axis: {axis} }}'
     want = np.concatenate(list(inputs.values()), axis=axis)
     np.testing.assert_array_equal(run_layer(layer, **inputs).blobs["y"].data, want)
+
+
+def test_eltwise_takes_vectors_with_and_without_axes_of_one() -> None:
+    inputs = {"a": values(4, 3), "b": values(4, 3, 1, 1, seed=1)}
+    net = run_layer('type: "Eltwise" bottom: "a" bottom: "b" top: "y"', **inputs)
+    np.testing.assert_allclose(
+        net.blobs["y"].data, inputs["a"] + inputs["b"].reshape(4, 3), rtol=1e-6, atol=1e-6
+    )
