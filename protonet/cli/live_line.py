@@ -17,13 +17,12 @@ from protonet.solvers.events import (
     IterationDone,
     NetTested,
     NetTestStarted,
-    OutputValue,
     Remark,
     SnapshotFailed,
     SnapshotTaken,
     Started,
 )
-from protonet.solvers.outputs import images_per_pass
+from protonet.solvers.outputs import Output, images_per_pass
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveLine"]
 
 _REDRAWN_EVERY_S = 0.1
+_MOST_ELEMENTS = 10  # of an output of a test
 _MEMORY_S = 10.0  # the speed shown is a mean over about this time
 
 
@@ -132,5 +132,10 @@ class LiveLine:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _text(outputs: list[OutputValue]) -> str:
-    return ", ".join(f"{output.name} {output.value:g}" for output in outputs)
+def _text(outputs: list[Output]) -> str:
+    parts = []
+    for output in outputs:
+        shown = [f"{value:g}" for value in output.values[:_MOST_ELEMENTS].tolist()]
+        more = " …" if len(output.values) > _MOST_ELEMENTS else ""
+        parts.append(f"{output.name} {' '.join(shown)}{more}")
+    return ", ".join(parts)

@@ -11,6 +11,8 @@ from protonet.cli.python_layers import allow_python_layers
 
 __all__ = ["test"]
 
+_MOST_ELEMENTS = 1000  # of one output, of each batch
+
 
 @click.command()
 @click.argument("net", metavar="NET")
@@ -47,8 +49,8 @@ def test(
     from protonet.net import Net
     from protonet.prototxt.diagnostics import Severity, render
     from protonet.solvers.checking import split_list
-    from protonet.solvers.outputs import mean_outputs, output_values
-    from protonet.solvers.text_log import value_text
+    from protonet.solvers.outputs import OutputMeans, outputs_of
+    from protonet.solvers.text_log import element_texts
 
     if threads is not None:
         kernels.choose_threads(threads)
@@ -63,14 +65,17 @@ def test(
         for file in split_list(weights):
             tested.copy_from(file)
         click.echo(f"Running for {iterations} iterations.")
-        batches, loss = [], 0.0
+        means, loss = OutputMeans(), 0.0
         for number in range(iterations):
             loss += tested.run_forward()
-            batches.append(output_values(tested))
-            for output in batches[-1]:
-                click.echo(f"Batch {number}, {output.name} = {output.value:g}")
+            outputs = outputs_of(tested)
+            means.add(outputs)
+            for output in outputs:
+                for value in output.values[:_MOST_ELEMENTS].tolist():
+                    click.echo(f"Batch {number}, {output.name} = {value:g}")
     finally:
         tested.close()
     click.echo(f"Loss: {loss / iterations:g}")
-    for output in mean_outputs(batches):
-        click.echo(value_text(output))
+    for output in means.means():
+        for text in element_texts(output):
+            click.echo(text)

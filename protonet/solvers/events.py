@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from protonet.prototxt.diagnostics import Error
 
+from .outputs import Output
+
 __all__ = [
     "Displayed",
     "Finished",
@@ -23,21 +25,11 @@ __all__ = [
     "Listeners",
     "NetTestStarted",
     "NetTested",
-    "OutputValue",
     "Remark",
     "SnapshotFailed",
     "SnapshotTaken",
     "Started",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class OutputValue:
-    """One element of an output blob: its blob's name, its value and its blob's loss weight."""
-
-    name: str
-    value: float
-    loss_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +73,7 @@ class Displayed:
     iteration: int
     smoothed_loss: float
     lr: float
-    outputs: list[OutputValue]
+    outputs: list[Output]
     interval: int  # the solver's `display`
     iterations: int  # since the last display
     seconds: float  # since the last display
@@ -104,7 +96,7 @@ class NetTested:
 
     iteration: int
     net: int
-    outputs: list[OutputValue]
+    outputs: list[Output]
     batches: int
     seconds: float
     loss: float | None = None

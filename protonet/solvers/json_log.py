@@ -6,7 +6,8 @@
      "batches": 100, "seconds": 10.4, "loss": null}
     {"event": "snapshot", "iteration": 500, "model": "…", "state": "…", "seconds": 10.5}
 
-`seconds` are since the log began; an output of several elements is a list; what is no finite
+`seconds` are since the log began; an output of several elements is a list (of the
+first thousand); what is no finite
 number is null.
 """
 
@@ -18,9 +19,12 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from .events import Displayed, NetTested, OutputValue, SnapshotTaken
+from .events import Displayed, NetTested, SnapshotTaken
+from .outputs import Output
 
 __all__ = ["JsonLog"]
+
+_MOST_ELEMENTS = 1000  # of one output
 
 
 class JsonLog:
@@ -68,8 +72,9 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _outputs(outputs: list[OutputValue]) -> dict[str, float | list[float | None] | None]:
-    gathered: dict[str, list[float | None]] = {}
+def _outputs(outputs: list[Output]) -> dict[str, float | list[float | None] | None]:
+    found: dict[str, float | list[float | None] | None] = {}
     for output in outputs:
-        gathered.setdefault(output.name, []).append(_number(output.value))
-    return {name: values[0] if len(values) == 1 else values for name, values in gathered.items()}
+        values = [_number(value) for value in output.values[:_MOST_ELEMENTS].tolist()]
+        found[output.name] = values[0] if len(output.values) == 1 else values
+    return found

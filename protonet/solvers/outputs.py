@@ -1,36 +1,67 @@
-"""The values of a net's outputs, element by element, as solvers and tests report them."""
+"""The values of a net's outputs, as solvers and tests report them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from .events import OutputValue
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from protonet.net import Net
 
-__all__ = ["images_per_pass", "mean_outputs", "output_values"]
+__all__ = ["Output", "OutputMeans", "images_per_pass", "outputs_of"]
 
 
-def output_values(net: Net) -> list[OutputValue]:
-    """Returns all elements of all output blobs, in the order of the blobs' names."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """An output blob: its name, all its values in a row (float64), its weight in the loss."""
+
+    name: str
+    values: npt.NDArray[Any]
+    loss_weight: float = 0.0
+
+
+def outputs_of(net: Net) -> list[Output]:
+    """Returns all output blobs as they are now, in the order of their names."""
     weights = net.blob_loss_weights
     return [
-        OutputValue(name, value, weights.get(name, 0.0))
+        Output(name, net.blobs[name].data.ravel().astype(np.float64), weights.get(name, 0.0))
         for name in net.outputs
-        for value in net.blobs[name].data.ravel().tolist()
     ]
 
 
-def mean_outputs(batches: list[list[OutputValue]]) -> list[OutputValue]:
-    """Returns the mean of each element over batches."""
-    if not batches:
-        return []
-    means = []
-    for position, first in enumerate(batches[0]):
-        values = [batch[position].value for batch in batches if position < len(batch)]
-        means.append(OutputValue(first.name, sum(values) / len(values), first.loss_weight))
-    return means
+class OutputMeans:
+    """The mean of each element of a net's outputs over passes.
+
+    A pass may give an output fewer elements or more than the one before: each element's mean is
+    over the passes that had it.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, npt.NDArray[Any]] = {}
+        self._counts: dict[str, npt.NDArray[Any]] = {}
+        self._weights: dict[str, float] = {}
+
+    def add(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            size = len(output.values)
+            sums = self._sums.get(output.name, np.zeros(0))
+            if len(sums) < size:
+                missing = (0, size - len(sums))
+                counts = self._counts.get(output.name, np.zeros(0))
+                self._sums[output.name] = sums = np.pad(sums, missing)
+                self._counts[output.name] = np.pad(counts, missing)
+            sums[:size] += output.values
+            self._counts[output.name][:size] += 1
+            self._weights[output.name] = output.loss_weight
+
+    def means(self) -> list[Output]:
+        return [
+            Output(name, sums / self._counts[name], self._weights[name])
+            for name, sums in self._sums.items()
+        ]
 
 
 def images_per_pass(net: Net) -> int:

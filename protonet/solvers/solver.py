@@ -23,7 +23,7 @@ from .build import NetMaker
 from .checking import check_solver, places, split_list
 from .events import Listeners
 from .loss_window import LossWindow
-from .outputs import images_per_pass, mean_outputs, output_values
+from .outputs import Output, OutputMeans, images_per_pass, outputs_of
 from .policies import LearningRate
 from .run_state import net_state, restore_net
 from .snapshots import (
@@ -210,7 +210,7 @@ class Solver:
             loss += self._pass(displays and param.debug_info)
         loss /= param.iter_size
         self._window.add(loss)
-        outputs = output_values(self.net) if displays else []
+        outputs = outputs_of(self.net) if displays else []
         self._tell(events.GradientsReady(iteration))
         self.apply_update(keep_change)
         if displays:
@@ -250,7 +250,7 @@ class Solver:
     def _display(
         self,
         rate: float,
-        outputs: list[events.OutputValue],
+        outputs: list[Output],
         *,
         iteration: int | None = None,
         is_last: bool = False,
@@ -290,17 +290,18 @@ class Solver:
         batches = self.param.test_iter[number]
         start, before = time.perf_counter(), net_state(net)
         self._tell(events.NetTestStarted(self.iter, number, batches))
-        values, loss = [], 0.0
+        means, done, loss = OutputMeans(), 0, 0.0
         for _ in range(batches):
             if self._stop_wanted:
                 restore_net(net, before)
                 break
             loss += net.run_forward()
-            values.append(output_values(net))
-        done, seconds = len(values), time.perf_counter() - start
+            means.add(outputs_of(net))
+            done += 1
+        seconds = time.perf_counter() - start
         self._test_seconds += seconds
         result = events.NetTested(
-            self.iter, number, mean_outputs(values), done, seconds,
+            self.iter, number, means.means(), done, seconds,
             loss / done if self.param.test_compute_loss and done else None,
             interrupted=done < batches,
         )  # fmt: skip

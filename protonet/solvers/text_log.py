@@ -17,14 +17,16 @@ from .events import (
     Finished,
     NetTested,
     NetTestStarted,
-    OutputValue,
     Remark,
     SnapshotFailed,
     SnapshotTaken,
     Started,
-)  # fmt: skip
+)
+from .outputs import Output
 
-__all__ = ["TextLog", "lines_of", "log_line", "output_lines", "value_text"]
+__all__ = ["TextLog", "element_texts", "lines_of", "log_line"]
+
+_MOST_ELEMENTS = 1000  # of one output: a map of scores would fill the disk
 
 
 class TextLog:
@@ -61,7 +63,7 @@ def lines_of(event: object) -> Iterator[str]:
                 f"Iteration {event.iteration} ({speed:g} iter/s, "
                 f"{event.seconds:g}s/{event.interval} iters), loss = {event.smoothed_loss:g}"
             )
-            yield from output_lines("    Train net output #", event.outputs)
+            yield from _output_lines("    Train net output #", event.outputs)
             yield f"Iteration {event.iteration}, lr = {event.lr:g}"
         case NetTestStarted():
             yield f"Iteration {event.iteration}, Testing net (#{event.net})"
@@ -70,7 +72,7 @@ def lines_of(event: object) -> Iterator[str]:
         case NetTested():
             if event.loss is not None:
                 yield f"Test loss: {event.loss:g}"
-            yield from output_lines("    Test net output #", event.outputs)
+            yield from _output_lines("    Test net output #", event.outputs)
         case SnapshotTaken():
             form = "HDF5" if event.model.endswith(".h5") else "binary proto"
             yield f"Snapshotting to {form} file {event.model}"
@@ -85,15 +87,23 @@ def lines_of(event: object) -> Iterator[str]:
             yield event.text
 
 
-def output_lines(front: str, outputs: list[OutputValue]) -> Iterator[str]:
-    """Gives one line for each element of a net's outputs."""
-    for number, output in enumerate(outputs):
-        yield f"{front}{number}: {value_text(output)}"
+def element_texts(output: Output) -> Iterator[str]:
+    """Gives a text for each of an output's elements: its value and, if the output has a loss
+    weight, its part in the loss; of more than a thousand the first ones only."""
+    weight = output.loss_weight
+    for value in output.values[:_MOST_ELEMENTS].tolist():
+        text = f"{output.name} = {value:g}"
+        yield f"{text} (* {weight:g} = {weight * value:g} loss)" if weight else text
 
 
-def value_text(output: OutputValue) -> str:
-    """Writes an output's value and, if it has a loss weight, its part in the loss."""
-    text = f"{output.name} = {output.value:g}"
-    if not output.loss_weight:
-        return text
-    return f"{text} (* {output.loss_weight:g} = {output.loss_weight * output.value:g} loss)"
+def _output_lines(front: str, outputs: list[Output]) -> Iterator[str]:
+    """Gives one line for each element of a net's outputs, numbered through."""
+    number = 0
+    for output in outputs:
+        for text in element_texts(output):
+            yield f"{front}{number}: {text}"
+            number += 1
+        left_out = len(output.values) - _MOST_ELEMENTS
+        if left_out > 0:
+            yield f"    ({left_out} more elements of {output.name})"
+            number += left_out

@@ -8,6 +8,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_training import write_small
 
@@ -17,14 +18,19 @@ from protonet.solvers.events import (
     Finished,
     NetTested,
     NetTestStarted,
-    OutputValue,
     SnapshotTaken,
     Started,
 )
 from protonet.solvers.json_log import JsonLog
+from protonet.solvers.outputs import Output
 from protonet.solvers.text_log import TextLog, lines_of
 
-OUTPUTS = [OutputValue("accuracy", 0.97), OutputValue("loss", 0.0912345678, 2.0)]
+
+def output(name: str, *values: float, weight: float = 0.0) -> Output:
+    return Output(name, np.array(values), weight)
+
+
+OUTPUTS = [output("accuracy", 0.97), output("loss", 0.0912345678, weight=2.0)]
 
 LINES = [
     (Started("LeNet", "inv"), ["Solving LeNet", "Learning Rate Policy: inv"]),
@@ -72,6 +78,14 @@ def test_an_event_is_told_in_caffes_words(event: object, lines: list[str]) -> No
     assert list(lines_of(event)) == lines
 
 
+def test_a_map_of_scores_does_not_fill_the_log() -> None:
+    lines = list(lines_of(NetTested(5, 0, [output("map", *range(5000)), output("loss", 1)], 1, 1)))
+    assert len(lines) == 1002
+    assert lines[999] == "    Test net output #999: map = 999"
+    assert lines[1000] == "    (4000 more elements of map)"
+    assert lines[1001] == "    Test net output #5000: loss = 1"
+
+
 def test_readers_of_caffes_logs_find_their_numbers(folder: Path) -> None:
     """The patterns of Caffe's parse_log.py, on a log of ours."""
     solver = Solver(write_small(folder, max_iter=6, display=2, test_iter=2, test_interval=3))
@@ -113,7 +127,7 @@ def test_the_json_log_has_a_line_per_display_test_and_snapshot(folder: Path) -> 
 
 def test_json_stays_json_when_a_number_is_none() -> None:
     stream = io.StringIO()
-    outputs = [OutputValue("p", math.nan), OutputValue("p", 1.0)]
+    outputs = [output("p", math.nan, 1.0)]
     JsonLog(stream, print)(NetTested(1, 0, outputs, 1, 1.0, math.inf))
     row = json.loads(stream.getvalue(), parse_constant=pytest.fail)
     assert row["outputs"] == {"p": [None, 1.0]}

@@ -99,7 +99,7 @@ def test_test_outputs_are_means_over_the_batches(folder: Path) -> None:
     net.run_forward = kept  # type: ignore[method-assign]
     tested = solver.test()
     assert [output.name for output in tested.outputs] == ["accuracy", "loss"]
-    assert tested.outputs[1].value == pytest.approx(np.mean(losses))
+    assert tested.outputs[1].values == pytest.approx(np.mean(losses))
     assert tested.outputs[1].loss_weight == 1
     assert tested.loss == pytest.approx(np.mean(losses))
 

@@ -19,6 +19,10 @@ def bits(solver: Solver) -> list[bytes]:
     return weights + [array.tobytes() for array in solver.updater.history]
 
 
+def values(tests: list[NetTested]) -> list[list[list[float]]]:
+    return [[output.values.tolist() for output in test.outputs] for test in tests]
+
+
 @pytest.mark.parametrize("snapshot_format", ["BINARYPROTO", "HDF5"])
 @pytest.mark.parametrize("rule", RULE_FIELDS)
 def test_half_and_half_is_the_same_as_straight(
@@ -42,7 +46,7 @@ def test_half_and_half_is_the_same_as_straight(
     end = ".h5" if snapshot_format == "HDF5" else ""
     resumed.solve(f"snapshots/small_iter_9.solverstate{end}")
     assert later == losses[9:]
-    assert [t.outputs for t in later_tests] == [t.outputs for t in tests if t.iteration > 9]
+    assert values(later_tests) == values([t for t in tests if t.iteration > 9])
     assert bits(resumed) == bits(straight)
 
 
@@ -116,7 +120,7 @@ def test_a_test_that_is_interrupted_is_made_again_from_its_beginning(folder: Pat
     again: list[NetTested] = []
     resumed.on_test(again.append)
     resumed.solve("snapshots/small_iter_5.solverstate")
-    assert [t.outputs for t in again] == [t.outputs for t in tests if t.iteration >= 5]
+    assert values(again) == values([t for t in tests if t.iteration >= 5])
 
 
 def test_a_state_without_our_fields_still_resumes_weights_history_and_iteration(
