@@ -74,7 +74,7 @@ def check_gradients(
 ) -> None:
     """Compares the gradients of Σ weight · top, in float64 and with fixed random weights, with
     central differences: those of the inputs `of` (default: all that can have one) and of all
-    parameters. `tops` restricts the sum to these tops."""
+    learned parameters. `tops` restricts the sum to these tops."""
     net = layer_net(layer, inputs, phase=phase, parameters=parameters)
     tested = net.layers[-1]
     drawn = tested.state()
@@ -93,9 +93,11 @@ def check_gradients(
     net.backward()
     found = {name: net.blobs[name].diff.copy() for name in of}
     changed = {name: inputs[name] for name in of}
-    for index, blob in enumerate(net.params.get("layer", [])):
-        found[f"parameter {index}"] = blob.diff.copy()
-        changed[f"parameter {index}"] = blob.data
+    wanted = net.graph.nodes[-1].parameters or []
+    for index, (blob, parameter) in enumerate(zip(tested.blobs, wanted, strict=True)):
+        if parameter.learnable:
+            found[f"parameter {index}"] = blob.diff.copy()
+            changed[f"parameter {index}"] = blob.data
 
     def objective() -> float:
         for name, array in inputs.items():  # the layer may work in place

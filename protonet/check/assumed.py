@@ -9,7 +9,12 @@ from protonet.layers.base import Shape
 
 __all__ = ["assumed_shapes"]
 
-_SETTINGS = {"Data": "data_param", "ImageData": "image_data_param"}
+_SETTINGS = {
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "DenseImageData": "dense_image_data_param",
+}
+_RESIZED = ("ImageData", "DenseImageData")
 _COLOURS = 3
 
 
@@ -26,13 +31,17 @@ def assumed_shapes(param: LayerParameter) -> list[Shape | None]:
     transform = param.transform_param
     if not settings.batch_size:
         return unknown
-    labels: Shape = (settings.batch_size,)
+    dense = param.type == "DenseImageData"
+    labels: Shape | None = None if dense else (settings.batch_size,)
     height = width = transform.crop_size
-    if not height and param.type == "ImageData":
+    if not height and param.type in _RESIZED:
         height, width = settings.new_height, settings.new_width
     if not (height and width):
         return [None, labels][: len(param.top)]
-    gray = transform.force_gray or (param.type == "ImageData" and not settings.is_color)
+    if dense:
+        factor = settings.label_divide_factor or 1
+        labels = (settings.batch_size, 1, height // factor, width // factor)
+    gray = transform.force_gray or (param.type in _RESIZED and not settings.is_color)
     images: Shape = (settings.batch_size, 1 if gray else _COLOURS, height, width)
     shapes: list[Shape | None] = [images, labels]
     return shapes[: len(param.top)]

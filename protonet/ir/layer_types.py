@@ -39,6 +39,7 @@ _CURRENT_TYPES = {
     V1LayerParameter.ABSVAL: "AbsVal",
     V1LayerParameter.ACCURACY: "Accuracy",
     V1LayerParameter.ARGMAX: "ArgMax",
+    V1LayerParameter.BN: "BN",
     V1LayerParameter.BNLL: "BNLL",
     V1LayerParameter.CONCAT: "Concat",
     V1LayerParameter.CONTRASTIVE_LOSS: "ContrastiveLoss",
@@ -74,6 +75,7 @@ _CURRENT_TYPES = {
     V1LayerParameter.SPLIT: "Split",
     V1LayerParameter.TANH: "TanH",
     V1LayerParameter.THRESHOLD: "Threshold",
+    V1LayerParameter.UNPOOLING: "Unpooling",
     V1LayerParameter.WINDOW_DATA: "WindowData",
 }
 

@@ -139,6 +139,19 @@ typedef struct {
     const void *y; const void *std; const void *dy; void *dx; int64_t rows; int64_t size;
 } mvn_backward_args;
 
+/* y = (x - mean) / sqrt(variance + eps) slope + bias per channel, with the batch's statistics or the
+ * running ones (use_running). The batch's are added to the running ones unless those are NULL:
+ * running = momentum running + (1 - momentum) new. mean, inverse_std and variance (may be NULL)
+ * become what was used. x == y is allowed. */
+typedef struct {
+    const void *x; const void *slope; const void *bias; void *y; void *mean; void *inverse_std;
+    void *variance; void *running_mean; void *running_variance;
+    int64_t outer; int64_t channels; int64_t inner; int64_t use_running; double eps; double momentum;
+} bn_args;
+/* dx is set, dslope and dbias are added to; any may be NULL. dx == dy is allowed. */
+typedef struct { bn_args shape; const void *dy; void *dx; void *dslope; void *dbias; }
+    bn_backward_args;
+
 /* ---- rows ---------------------------------------------------------------------------------- */
 
 /* y[i] = x[index[i]] for `count` rows of `size` elements; index holds whole numbers as reals. */
@@ -303,6 +316,32 @@ typedef struct { pooling_args shape; void *mask; void *state; } stochastic_pool_
 /* y = the mean of what would be drawn. */
 typedef pooling_args stochastic_mean_args;
 typedef struct { pooling_args shape; const void *dy; void *dx; } stochastic_mean_backward_args;
+
+/* ---- planes from planes ------------------------------------------------------------------- */
+
+/* y[index] = x in each plane of `size` inputs and `out` outputs, the rest 0; index holds whole
+ * numbers as reals. *bad (int64) = the first i whose index is outside the plane, else -1. */
+typedef struct {
+    const void *x; const void *index; void *y; void *bad; int64_t planes; int64_t size; int64_t out;
+} unpool_args;
+typedef struct {
+    const void *index; const void *dy; void *dx; int64_t planes; int64_t size; int64_t out;
+} unpool_backward_args;
+/* y[h, w] = x[row[h], column[w]] (int32), fill where either is -1. */
+typedef struct {
+    const void *x; void *y; const void *row; const void *column; int64_t planes;
+    int64_t height; int64_t width; int64_t out_height; int64_t out_width; double fill;
+} pick_pixels_args;
+typedef struct { pick_pixels_args shape; const void *dy; void *dx; } pick_pixels_backward_args;
+/* y[h, w] from rows row[2h], row[2h + 1] with weights 1 - row_weight[h], row_weight[h], and columns
+ * likewise. */
+typedef struct {
+    const void *x; void *y; const void *row; const void *row_weight;
+    const void *column; const void *column_weight; int64_t planes;
+    int64_t height; int64_t width; int64_t out_height; int64_t out_width;
+} bilinear_resize_args;
+typedef struct { bilinear_resize_args shape; const void *dy; void *dx; }
+    bilinear_resize_backward_args;
 
 /* ---- local response normalisation ---------------------------------------------------------- */
 

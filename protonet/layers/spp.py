@@ -56,7 +56,8 @@ class SPP(RandomLayer):
                 field=(FIELD, "pool"),
             )
         settings = PoolingParameter(
-            pool=SPPParameter.PoolMethod.Name(self.settings.pool), kernel_h=kernel[0], kernel_w=kernel[1], pad_h=pad[0], pad_w=pad[1],
+            pool=SPPParameter.PoolMethod.Name(self.settings.pool),
+            kernel_h=kernel[0], kernel_w=kernel[1], pad_h=pad[0], pad_w=pad[1],
             stride_h=kernel[0], stride_w=kernel[1],
         )  # fmt: skip
         param = LayerParameter(name=self.name, bottom=["x"], top=["y"], pooling_param=settings)

@@ -1,0 +1,139 @@
+/* Planes taken from planes: by an index for each value, by an index for each row and column, or by
+ * bilinear interpolation between rows and columns. Planes or rows are shared among the team. */
+
+KERNEL(unpool) {
+    ARGS(unpool);
+    const real *x = a->x, *index = a->index, limit = (real)a->out;
+    int64_t *wrong = workspace(WORKSPACE_PARTIAL, sizeof(int64_t) * (size_t)(a->planes + 1));
+    PARALLEL_FOR(a->planes * a->out)
+    for (int64_t plane = 0; plane < a->planes; plane++) {
+        real *y = (real *)a->y + plane * a->out;
+        memset(y, 0, sizeof(real) * (size_t)a->out);
+        wrong[plane] = -1;
+        for (int64_t i = plane * a->size; i < (plane + 1) * a->size; i++)
+            if (index[i] > -1 && index[i] < limit)
+                y[(int64_t)index[i]] = x[i];
+            else if (wrong[plane] < 0)
+                wrong[plane] = i;
+    }
+    int64_t bad = -1;
+    for (int64_t plane = a->planes - 1; plane >= 0; plane--)
+        bad = wrong[plane] < 0 ? bad : wrong[plane];
+    *(int64_t *)a->bad = bad;
+}
+
+KERNEL(unpool_backward) {
+    ARGS(unpool_backward);
+    const real *index = a->index, *dy = a->dy;
+    real *dx = a->dx;
+    PARALLEL_FOR(a->planes * a->size)
+    for (int64_t plane = 0; plane < a->planes; plane++) {
+        const real *from = dy + plane * a->out;
+        for (int64_t i = plane * a->size; i < (plane + 1) * a->size; i++)
+            dx[i] = index[i] > -1 && index[i] < (real)a->out ? from[(int64_t)index[i]] : 0;
+    }
+}
+
+/* One row by its column indices; `run` says that they are one unbroken run. */
+INLINE void FN(pick_row)(const real *x, const int32_t *column, int64_t out, int run, real fill,
+                         real *restrict y) {
+    if (run)
+        memcpy(y, x + column[0], sizeof(real) * (size_t)out);
+    else
+        for (int64_t i = 0; i < out; i++) y[i] = column[i] < 0 ? fill : x[column[i]];
+}
+
+KERNEL(pick_pixels) {
+    ARGS(pick_pixels);
+    const int32_t *row = a->row, *column = a->column;
+    const real fill = (real)a->fill;
+    int run = a->out_width > 0 && column[0] >= 0, whole = 1;
+    for (int64_t i = 1; i < a->out_width; i++) run = run && column[i] == column[i - 1] + 1;
+    for (int64_t i = 0; i < a->out_width; i++) whole = whole && column[i] >= 0;
+    PARALLEL_FOR(a->planes * a->out_height * a->out_width)
+    for (int64_t plane = 0; plane < a->planes; plane++)
+        for (int64_t h = 0; h < a->out_height; h++) {
+            real *restrict y = (real *)a->y + (plane * a->out_height + h) * a->out_width;
+            if (row[h] < 0) {
+                for (int64_t i = 0; i < a->out_width; i++) y[i] = fill;
+            } else if (h && row[h] == row[h - 1]) {
+                memcpy(y, y - a->out_width, sizeof(real) * (size_t)a->out_width);
+            } else {
+                const real *x = (const real *)a->x + (plane * a->height + row[h]) * a->width;
+                if (whole && !run)
+                    for (int64_t i = 0; i < a->out_width; i++) y[i] = x[column[i]];
+                else
+                    FN(pick_row)(x, column, a->out_width, run, fill, y);
+            }
+        }
+}
+
+KERNEL(pick_pixels_backward) {
+    ARGS(pick_pixels_backward);
+    const pick_pixels_args *p = &a->shape;
+    const int32_t *row = p->row, *column = p->column;
+    const int64_t size = p->height * p->width;
+    PARALLEL_FOR(p->planes * (size + p->out_height * p->out_width))
+    for (int64_t plane = 0; plane < p->planes; plane++) {
+        real *dx = (real *)a->dx + plane * size;
+        memset(dx, 0, sizeof(real) * (size_t)size);
+        for (int64_t h = 0; h < p->out_height; h++) {
+            const real *dy = (const real *)a->dy + (plane * p->out_height + h) * p->out_width;
+            if (row[h] < 0) continue;
+            real *to = dx + row[h] * p->width;
+            for (int64_t i = 0; i < p->out_width; i++)
+                if (column[i] >= 0) to[column[i]] += dy[i];
+        }
+    }
+}
+
+/* Rows first, over the whole width: vector code; then columns. */
+KERNEL(bilinear_resize) {
+    ARGS(bilinear_resize);
+    const int32_t *row = a->row, *column = a->column;
+    const real *row_weight = a->row_weight, *column_weight = a->column_weight;
+    PARALLEL_FOR(a->planes * a->out_height * (a->width + 4 * a->out_width))
+    for (int64_t at = 0; at < a->planes * a->out_height; at++) {
+        const int64_t plane = at / a->out_height, h = at % a->out_height;
+        const real *x = (const real *)a->x + plane * a->height * a->width;
+        const real *above = x + row[2 * h] * a->width, *below = x + row[2 * h + 1] * a->width;
+        const real down = row_weight[h];
+        real *between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)a->width);
+        real *y = (real *)a->y + at * a->out_width;
+        SIMD
+        for (int64_t i = 0; i < a->width; i++) between[i] = above[i] + down * (below[i] - above[i]);
+        SIMD
+        for (int64_t i = 0; i < a->out_width; i++) {
+            const real left = between[column[2 * i]], right = between[column[2 * i + 1]];
+            y[i] = left + column_weight[i] * (right - left);
+        }
+    }
+}
+
+KERNEL(bilinear_resize_backward) {
+    ARGS(bilinear_resize_backward);
+    const bilinear_resize_args *b = &a->shape;
+    const int32_t *row = b->row, *column = b->column;
+    const real *row_weight = b->row_weight, *column_weight = b->column_weight;
+    const int64_t size = b->height * b->width;
+    PARALLEL_FOR(b->planes * b->out_height * (b->width + 4 * b->out_width))
+    for (int64_t plane = 0; plane < b->planes; plane++) {
+        real *dx = (real *)a->dx + plane * size;
+        real *share = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)b->width);
+        memset(dx, 0, sizeof(real) * (size_t)size);
+        for (int64_t h = 0; h < b->out_height; h++) {
+            const real *dy = (const real *)a->dy + (plane * b->out_height + h) * b->out_width;
+            memset(share, 0, sizeof(real) * (size_t)b->width);
+            for (int64_t i = 0; i < b->out_width; i++) {
+                share[column[2 * i]] += (1 - column_weight[i]) * dy[i];
+                share[column[2 * i + 1]] += column_weight[i] * dy[i];
+            }
+            real *above = dx + row[2 * h] * b->width, *below = dx + row[2 * h + 1] * b->width;
+            const real down = row_weight[h];
+            for (int64_t i = 0; i < b->width; i++) {
+                above[i] += (1 - down) * share[i];
+                below[i] += down * share[i];
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+"""Where the pixels of a resized axis lie in the original: the rules that tools differ in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+__all__ = ["Rule", "linear_weights", "nearest", "positions"]
+
+Rule = Literal["corners", "centers", "origin"]
+
+
+def positions(size: int, out: int, rule: Rule) -> np.ndarray:
+    """Returns for each of `out` pixels where it lies on an axis of `size` pixels (float64).
+
+    corners: the first and last pixels' centres meet: i (size − 1) / (out − 1), 0 if out is 1;
+    centers: the borders meet: (i + ½) size / out − ½, within 0 … size − 1;
+    origin:  the first centres meet: i · size / out, within 0 … size − 1.
+    """
+    i = np.arange(out, dtype=np.float64)
+    if rule == "corners":
+        at = i * ((size - 1) / max(1, out - 1))
+    else:
+        at = (i + 0.5) * (size / out) - 0.5 if rule == "centers" else i * (size / out)
+    return at.clip(0, max(0, size - 1))
+
+
+def linear_weights(size: int, out: int, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the two neighbours of each pixel (int32, out×2) and the weight of the second."""
+    at = positions(size, out, rule)
+    # Rounding must not take the last pixel past the end.
+    first = np.minimum(np.floor(at + 1e-9), max(0, size - 1)).astype(np.int32)
+    second = np.minimum(first + 1, max(0, size - 1)).astype(np.int32)
+    return np.stack([first, second], axis=1), np.maximum(at - first, 0)
+
+
+def nearest(size: int, out: int, rule: Rule) -> np.ndarray:
+    """Returns the index of the pixel that each of `out` pixels shows (int32): the one at or before
+    its position (origin), or the one closest to it, of two the later."""
+    at = positions(size, out, rule)
+    whole = np.floor(at + 1e-9) if rule == "origin" else np.floor(at + 0.5 + 1e-9)
+    return np.minimum(whole, max(0, size - 1)).astype(np.int32)
