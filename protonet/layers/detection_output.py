@@ -10,7 +10,7 @@ import numpy as np
 from protonet import kernels
 from protonet.blob import Blob
 
-from .base import Exactly, Layer, LayerError, Shape, shape_text
+from .base import Between, Layer, LayerError, Shape, shape_text
 from .boxes import BoxCode, Suppression, count_priors, decode_boxes
 from .registry import register
 
@@ -23,7 +23,8 @@ class DetectionOutput(Layer):
 
     Shapes:     locations N×4PL (L is 1, or the number of classes C without share_location), scores
                 N×PC, priors 1×2×4P → 1×1×R×7: image, class, score, xmin, ymin, xmax, ymax; R is
-                known when it runs. Nothing found: N rows of the image and six −1.
+                known when it runs. Nothing found: N rows of the image and six −1. A fourth bottom,
+                which SSD draws the boxes into, has no effect.
     Parameters: num_classes (C), share_location (true), background_label_id (0; −1 for none),
                 code_type (CORNER) and variance_encoded_in_target: see BoxCode;
                 confidence_threshold (all), nms_param { nms_threshold (.3), top_k (all), eta (1) },
@@ -35,8 +36,8 @@ class DetectionOutput(Layer):
     Source:     Liu et al. 2016 (SSD).
     """
 
-    bottoms = Exactly(3)
-    labels = (0, 1, 2)
+    bottoms = Between(3, 4)
+    labels = (0, 1, 2, 3)
     dynamic = True
 
     def setup(self) -> None:

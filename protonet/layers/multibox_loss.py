@@ -27,7 +27,8 @@ class MultiBoxLoss(Layer):
 
     Shapes:     locations N×4PL (L is 1, or the number of classes C without share_location), scores
                 N×PC, priors 1×2×4P, true boxes 1×1×R×8 (image, or −1 for an unused row; class,
-                instance, xmin, ymin, xmax, ymax, difficult) → scalar.
+                instance, xmin, ymin, xmax, ymax, difficult) → scalar. As in SSD, only the third
+                axis of the true boxes counts; their first 8·R numbers are taken.
     Matching:   each true box takes the free prior that overlaps it most, the best pair first
                 (match_type BIPARTITE); then each free prior takes the true box that overlaps it
                 most, if by overlap_threshold (.5) or more (PER_PREDICTION, the default).
@@ -120,7 +121,7 @@ class MultiBoxLoss(Layer):
             raise LayerError(
                 f"scores of {bottom[1][0]} images for locations in {bottom[0][0]}", bottom=1
             )
-        if not bottom[3] or bottom[3][-1] != _TRUTH:
+        if len(bottom[3]) < 3 or math.prod(bottom[3]) < bottom[3][2] * _TRUTH:
             raise LayerError(
                 f"true boxes are 1×1×R×{_TRUTH}, not {shape_text(bottom[3])}", bottom=3
             )
@@ -135,7 +136,7 @@ class MultiBoxLoss(Layer):
             "truth": bottom[3].data, "match": np.empty((images, self.locations, priors), np.int64),
             "negative": np.zeros((images, priors), np.uint8), "divisor": np.ones(1, dtype),
             "images": images, "priors": priors, "classes": self.classes,
-            "locations": self.locations, "truths": bottom[3].count // _TRUTH,
+            "locations": self.locations, "truths": bottom[3].shape[2],
             "background": settings.background_label_id,
             "use_difficult": settings.use_difficult_gt,
             "agnostic": settings.map_object_to_agnostic,
@@ -177,7 +178,7 @@ class MultiBoxLoss(Layer):
 
     def judge(self, bottom: list[Blob]) -> None:
         if self.bad[0] >= 0:
-            row = bottom[3].data.reshape(-1, _TRUTH)[self.bad[0]]
+            row = bottom[3].data.reshape(-1)[self.bad[0] * _TRUTH :]
             raise LayerError(
                 f"true box {self.bad[0]} is of class {row[1]:g}, which is the background or none: "
                 f"there are classes 0 to {self.classes - 1}, "

@@ -65,9 +65,9 @@ class PriorBox(Layer):
                 help="give one max_size for each min_size, or none",
             )
         for index, (size, most) in enumerate(zip(smallest, greatest, strict=False)):
-            if not most > size:
+            if not most >= size:
                 raise LayerError(
-                    f"max_size {most:g} must be greater than min_size {size:g}",
+                    f"max_size {most:g} must not be less than min_size {size:g}",
                     field=(_FIELD, "max_size", index),
                 )
         for index, ratio in enumerate(self.settings.aspect_ratio):

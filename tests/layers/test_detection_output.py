@@ -141,3 +141,12 @@ def test_what_it_does_not_write_is_warned_of() -> None:
     settings = 'num_classes: 2 save_output_param { output_directory: "x" }'
     net = run_layer(layer(settings), **inputs(2, 20, 2))
     assert [found.code for found in net.diagnostics] == ["W211"]
+
+
+def test_the_picture_that_ssd_draws_into_is_allowed() -> None:
+    given = inputs(2, 20, 2)
+    text = layer("num_classes: 2").replace("top:", 'bottom: "data" top:')
+    net = run_layer(text, **given, data=np.zeros((2, 3, 4, 4)))
+    np.testing.assert_array_equal(
+        net.blobs["y"].data, run_layer(layer("num_classes: 2"), **given).blobs["y"].data
+    )

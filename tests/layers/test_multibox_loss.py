@@ -262,6 +262,17 @@ def test_no_true_box_is_no_loss_with_mining() -> None:
     assert run_layer(layer(mining_type="NONE"), **given).loss > 0
 
 
+def test_only_as_many_true_boxes_as_the_third_axis_has_are_taken() -> None:
+    given = inputs()
+    wide = np.zeros((1, 2, 7, 20))
+    wide.reshape(-1)[:56] = given["truth"].reshape(-1)
+    wide.reshape(-1)[56:] = 1
+    want = run_layer(layer(), **given).loss
+    assert run_layer(layer(), **(given | {"truth": wide})).loss == want
+    with pytest.raises(protonet.Error, match="true boxes are 1×1×R×8, not 1×1×7×7"):
+        run_layer(layer(), **(given | {"truth": wide[:, :1, :, :7]}))
+
+
 @pytest.mark.parametrize("label", [0, CLASSES, -1, np.nan])
 def test_a_true_box_of_no_class_is_refused(label: float) -> None:
     given = inputs()

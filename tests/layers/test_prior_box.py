@@ -64,7 +64,7 @@ def test_boxes_depend_on_no_values() -> None:
     [
         ("", "min_size must be given"),
         ("min_size: 0", "min_size must be at least 1"),
-        ("min_size: 4 max_size: 4", "max_size 4 must be greater than min_size 4"),
+        ("min_size: 4 max_size: 3", "max_size 3 must not be less than min_size 4"),
         ("min_size: 4 max_size: 5 max_size: 6", "2 max_size for 1 min_size"),
         ("min_size: 4 aspect_ratio: 0", "aspect_ratio must be positive"),
         ("min_size: 4 variance: .1 variance: .2", "once or four times, not 2 times"),
