@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from protonet import kernels
 
-__all__ = ["BatchMaker", "Prefetcher"]
+__all__ = ["BatchMaker", "OnDemand", "Prefetcher"]
 
 B = TypeVar("B")
 B_co = TypeVar("B_co")
@@ -136,6 +136,35 @@ class Prefetcher(Generic[B]):
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
+
+
+class OnDemand(Generic[B]):
+    """Gives batches 0, 1, 2, … which it makes when they are asked for, in the asker's thread."""
+
+    def __init__(self, open_maker: Callable[[], BatchMaker[B]]) -> None:
+        self._open_maker = open_maker
+        self._maker: BatchMaker[B] | None = None
+        self._number = 0
+        self._spare: B | None = None
+
+    def next(self) -> B:
+        """Returns the next batch; an error leaves it the next one."""
+        if self._maker is None:
+            self._maker = self._open_maker()
+        spare, self._spare = self._spare, None
+        batch = self._maker.make(self._number, spare)
+        self._number += 1
+        return batch
+
+    def recycle(self, batch: B) -> None:
+        """Gives a batch's memory back for another one."""
+        self._spare = batch
+
+    def close(self) -> None:
+        """Lets go of what is read from."""
+        if self._maker is not None:
+            self._maker.close()
+            self._maker = None
 
 
 _running: weakref.WeakSet[Prefetcher[Any]] = weakref.WeakSet()

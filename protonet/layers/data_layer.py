@@ -17,7 +17,7 @@ from .base import Exactly, Layer, LayerError, Shape, SourceMissing
 
 if TYPE_CHECKING:
     from protonet.data.arrays import Batch
-    from protonet.data.prefetch import BatchMaker, Prefetcher
+    from protonet.data.prefetch import BatchMaker, OnDemand, Prefetcher
     from protonet.ir.protonet_pb2 import LayerParameter
 
 __all__ = ["DataLayer", "PrefetchedLayer", "about", "batch_size", "without_effect"]
@@ -123,11 +123,12 @@ class PrefetchedLayer(DataLayer):
 
     workers = 0  # how many threads make batches; 0: as many as run kernels
     depth = 4  # how many batches may be ahead
+    in_threads = True  # False: batches are made when they are asked for
     source_field: tuple[str | int, ...] = ()
 
     def __init__(self, param: object, phase: int = 1) -> None:
         self._shapes: list[Shape] | None = None
-        self._batches: Prefetcher[Batch] | None = None
+        self._batches: Prefetcher[Batch] | OnDemand[Batch] | None = None
         super().__init__(param, phase)
 
     def first_shapes(self) -> list[Shape]:
@@ -145,11 +146,14 @@ class PrefetchedLayer(DataLayer):
         return self._shapes
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        from protonet.data.prefetch import Prefetcher
+        from protonet.data.prefetch import OnDemand, Prefetcher
 
         if self._batches is None:
+            maker = self.maker(top[0].dtype)
             workers = self.workers or kernels.threads()
-            self._batches = Prefetcher(self.maker(top[0].dtype), self.depth, workers)
+            self._batches = (
+                Prefetcher(maker, self.depth, workers) if self.in_threads else OnDemand(maker)
+            )
         with about(*self.source_field):
             batch = self._batches.next()
         for blob, values in zip(top, batch, strict=False):

@@ -30,6 +30,9 @@ class HDF5Data(PrefetchedLayer):
 
     tops = AtLeast(1)
     source_field = ("hdf5_data_param", "source")
+    # HDF5's library has one lock for all of a process: threads gain nothing, and one that is
+    # stopped while it holds the lock, as at the interpreter's end, leaves the others waiting.
+    in_threads = False
 
     def setup(self) -> None:
         self.settings = self.param.hdf5_data_param
