@@ -53,6 +53,7 @@ lint: $(VENV)/installed-lint
 bench: $(VENV)/installed $(DIGITS)/train_lmdb/data.mdb
 	$(BIN)/python tools/bench/lenet.py
 	$(BIN)/python tools/bench/parse.py
+	$(BIN)/python tools/bench/startup.py
 
 proto: $(VENV)/installed-test
 	$(BIN)/python tools/proto/generate.py

@@ -44,20 +44,20 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check_gives_diagnostics(file: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     found = examine(file).diagnostics
     render(found)
     as_json(found)
-    assert time.perf_counter() - start < MOST_SECONDS
+    assert time.process_time() - start < MOST_SECONDS
 
 
 def net_loads_or_refuses(file: Path, phase: int) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(Error):
         net = Net(str(file), phase, seed=1)
         assert memory.memory_bytes(net.graph) <= MOST_BYTES
         net.close()
-    assert time.perf_counter() - start < MOST_SECONDS
+    assert time.process_time() - start < MOST_SECONDS
 
 
 @given(

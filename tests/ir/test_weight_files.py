@@ -295,10 +295,10 @@ def test_damaged_files_load_or_say_what_is_wrong(
         del data[chance.randrange(len(data)) :]
     path = folder / f"damaged{suffix}"
     path.write_bytes(data)
-    begin = time.monotonic()
+    begin = time.process_time()
     with contextlib.suppress(Error):
         read_weights(path)
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_published_models_are_read_as_protobuf_reads_them(shared: Path) -> None:

@@ -19,12 +19,12 @@ LONGEST_S = 2.0
 
 def survive(text: str) -> None:
     """Read, render and look up spans of any text; agree with protobuf whether it is right."""
-    started = time.perf_counter()
+    started = time.process_time()
     net, source, diagnostics = parse_text_diagnosed(text, pb.NetParameter, "net.prototxt")
     render(diagnostics, {"net.prototxt": text}).encode()
     as_json(diagnostics)
     source.span(("layer", 0, "name"))
-    assert time.perf_counter() - started < LONGEST_S
+    assert time.process_time() - started < LONGEST_S
     assert all(diagnostic.spans for diagnostic in diagnostics)
     if len(format_text(net)) < 100_000 and not any(
         d.severity is Severity.ERROR for d in diagnostics
