@@ -11,6 +11,7 @@
 #include "data.c"
 #include "recurrent.c"
 #include "activation.c"
+#include "mobile.c"
 #include "random.c"
 #include "pooling.c"
 #include "planes.c"

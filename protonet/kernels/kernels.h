@@ -279,6 +279,23 @@ typedef struct {
     const void *x; const void *dy; void *dslope; int64_t outer; int64_t channels; int64_t inner;
 } prelu_gradient_args;
 
+/* y = min(x > 0 ? x : slope x, limit). The gradient's x may be y where slope >= 0. */
+typedef struct { const void *x; void *y; int64_t n; double slope; double limit; } relu6_args;
+typedef struct {
+    const void *x; const void *dy; void *dx; int64_t n; double slope; double limit;
+} relu6_backward_args;
+/* y = alpha x + beta, within 0 ... 1. */
+typedef struct { const void *x; void *y; int64_t n; double alpha; double beta; } hard_sigmoid_args;
+typedef struct { const void *y; const void *dy; void *dx; int64_t n; double alpha; }
+    hard_sigmoid_backward_args;
+/* y = x times x / 6 + 1/2, within 0 ... 1. */
+typedef map_args hard_swish_args;
+typedef map_backward_args hard_swish_backward_args;
+/* y = scale[row] x + z, rows of `inner`. */
+typedef struct {
+    const void *x; const void *scale; const void *z; void *y; int64_t rows; int64_t inner;
+} scaled_sum_args;
+
 /* ---- random ------------------------------------------------------------------------------- */
 
 /* What draws of a layer depend on besides the element's index: uint64 key and number of the pass,

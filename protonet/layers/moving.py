@@ -122,14 +122,17 @@ class Permute(Layer):
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         order = self._order(len(bottom[0]))
-        if len(_walk(bottom[0], order)["size"]) > MOST_AXES:
+        if len(permute_walk(bottom[0], order)["size"]) > MOST_AXES:
             raise LayerError(f"at most {MOST_AXES} axes can change places", bottom=0)
         return [tuple(bottom[0][axis] for axis in order)]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         order = self._order(len(bottom[0].shape))
         back = sorted(range(len(order)), key=order.__getitem__)
-        self.there, self.back = _walk(bottom[0].shape, order), _walk(top[0].shape, back)
+        self.there, self.back = (
+            permute_walk(bottom[0].shape, order),
+            permute_walk(top[0].shape, back),
+        )
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         kernels.permute(x=bottom[0].data, y=top[0].data, **self.there)
@@ -139,7 +142,7 @@ class Permute(Layer):
             kernels.permute(x=top[0].diff, y=bottom[0].diff, **self.back)
 
 
-def _walk(shape: Shape, order: list[int]) -> dict[str, Any]:
+def permute_walk(shape: Shape, order: list[int]) -> dict[str, Any]:
     """Returns the permute kernel's sizes and steps; axes that stay together are one."""
     steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     size, step = [1], [1]
