@@ -32,9 +32,10 @@ FIELDS = (
 TYPES = (
     "Convolution", "Deconvolution", "Pooling", "InnerProduct", "ReLU", "LRN", "Softmax", "Dropout",
     "SoftmaxWithLoss", "EuclideanLoss", "Accuracy", "Concat", "Eltwise", "Split", "Flatten",
-    "Slice", "Reshape", "Silence", "Input", "Data", "DummyData", "MemoryData", "HDF5Data", "BatchNorm",
-    "Scale", "Bias", "Embed", "LSTM", "RNN", "Filter", "BatchReindex", "Im2col", "MVN", "Crop",
-    "Tile", "Reduction", "ArgMax", "SPP", "PReLU", "Python", "Parameter", "TanH", "Nothing", "",
+    "Slice", "Reshape", "Silence", "Input", "Data", "DummyData", "MemoryData", "HDF5Data",
+    "BatchNorm", "Scale", "Bias", "Embed", "LSTM", "RNN", "Filter", "BatchReindex", "Im2col", "MVN",
+    "Crop", "Tile", "Reduction", "ArgMax", "SPP", "PReLU", "Python", "Parameter", "TanH",
+    "Nothing", "",
 )  # fmt: skip
 BITS = "{}<>[]:;,\"'#\\\n\t \0\ufeffé×-+.0x"
 

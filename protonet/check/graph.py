@@ -24,7 +24,7 @@ from protonet.prototxt.source import Path, SourceMap
 
 from .assumed import assumed_shapes
 from .counts import counts_fit
-from .resolve import resolve
+from .resolve import MOST_GUESSES, resolve
 from .sharing import LearnableParameter, share_parameters
 from .sizes import judge_sizes
 
@@ -158,6 +158,7 @@ class _Builder:
     def __init__(self, graph: Graph, known_inputs: dict[str, Shape], lenient: bool) -> None:
         self.graph, self.known_inputs, self.lenient = graph, known_inputs, lenient
         self.ids: dict[str, int] = {}
+        self.guesses = MOST_GUESSES
         self.granted: list[Shape | None] | None = None  # of a layer that could not be made
 
     def add(self, param: LayerParameter, path: Path, broken: bool) -> None:
@@ -202,7 +203,8 @@ class _Builder:
             return None
         made = layer_class(param.type)
         if made is None:
-            _report_unknown_type(self.graph, param, path)
+            self.guesses -= 1
+            _report_unknown_type(self.graph, param, path, self.guesses >= 0)
             return None
         if not counts_fit(self.graph, made, param, path):
             return None
@@ -283,8 +285,8 @@ class _Builder:
         self.graph.diagnostics.append(layer_diagnostic(self.graph, node, error))
 
 
-def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path) -> None:
-    near = _nearest_type(param.type)
+def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path, guess: bool) -> None:
+    near = _nearest_type(param.type) if guess else None
     graph.report(
         "E101",
         f'unknown layer type "{param.type}"' if param.type else "the layer has no type",

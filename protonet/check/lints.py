@@ -82,7 +82,11 @@ def one_class(graph: Graph) -> Iterator[Finding]:
     for node in graph.nodes:
         shape = node.bottom_shapes[0] if node.bottom_shapes else None
         axis = node.param.softmax_param.axis
-        if node.param.type != "SoftmaxWithLoss" or not shape or not -len(shape) <= axis < len(shape):
+        if (
+            node.param.type != "SoftmaxWithLoss"
+            or not shape
+            or not -len(shape) <= axis < len(shape)
+        ):
             continue
         if shape[axis] == 1:
             yield (

@@ -5,7 +5,9 @@ Codes: E102 unknown bottom, E103 top with two makers, W101 layer name used twice
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from protonet.ir.protonet_pb2 import LayerParameter, NetParameter, Phase
@@ -14,7 +16,10 @@ from protonet.prototxt.diagnostics import nearest
 if TYPE_CHECKING:
     from .graph import Graph
 
-__all__ = ["resolve"]
+__all__ = ["MOST_GUESSES", "resolve"]
+
+_STRING = re.compile(r""" "([^"\n]*)" | '([^'\n]*)' """, re.VERBOSE)
+MOST_GUESSES = 20  # what was meant takes long to find out, and a file that needs more is lost
 
 
 def resolve(graph: Graph, unfiltered: NetParameter, broken: Collection[int]) -> bool:
@@ -34,9 +39,15 @@ class _Resolver:
         self.made: dict[str, int] = {}  # blob → the layer that made it last
         self.unknown: set[str] = set()  # reported once
         self.later: dict[str, int] = {}  # blob → the first layer that makes it, wherever it is
+        self.guesses = MOST_GUESSES
         for index, param in enumerate(self.layers):
             for top in param.top:
                 self.later.setdefault(top, index)
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Blob → the layer, of any phase, that makes it."""
+        return {top: layer.name for layer in self.unfiltered.layer for top in layer.top}
 
     def run(self) -> bool:
         names: dict[str, int] = {}
@@ -90,7 +101,7 @@ class _Resolver:
     def _report_unknown(self, index: int, position: int) -> None:
         param = self.layers[index]
         bottom = param.bottom[position]
-        if index in self.broken or self._may_be_of_broken(bottom):
+        if index in self.broken or bottom in self.of_broken:
             return
         self.graph.report(
             "E102",
@@ -107,27 +118,28 @@ class _Resolver:
             return f'it is produced later by layer "{name}": move that layer before this one'
         if maker == index:
             return "a layer cannot read what it makes itself"
-        for left_out in self.unfiltered.layer:
-            if bottom in left_out.top:
-                phase = Phase.Name(self.graph.state.phase)
-                return (
-                    f'layer "{left_out.name}" makes it, but its include and exclude rules '
-                    f"leave that layer out in phase {phase}"
-                )
-        near = nearest(bottom, self.made)
+        if bottom in self.left_out:
+            phase = Phase.Name(self.graph.state.phase)
+            return (
+                f'layer "{self.left_out[bottom]}" makes it, but its include and exclude rules '
+                f"leave that layer out in phase {phase}"
+            )
+        self.guesses -= 1
+        near = nearest(bottom, self.made) if self.guesses >= 0 else None
         return f'did you mean "{near}"?' if near else "no layer before this one makes it"
 
-    def _may_be_of_broken(self, blob: str) -> bool:
-        """Says whether the text of a layer that could not be read whole names this blob."""
+    @cached_property
+    def of_broken(self) -> set[str]:
+        """All strings in the text of the layers that could not be read whole."""
         lines = self.graph.source.text.split("\n") if self.broken else []
+        found: set[str] = set()
         for index in self.broken:
             start = self.graph.source.span(("layer", index)).line - 1
             following = index + 1 < len(self.layers)
             end = self.graph.source.span(("layer", index + 1)).line if following else len(lines)
             text = "\n".join(lines[start : max(end, start + 1)])
-            if f'"{blob}"' in text or f"'{blob}'" in text:
-                return True
-        return False
+            found.update(name for pair in _STRING.findall(text) for name in pair)
+        return found
 
 
 def _title(param: LayerParameter) -> str:
