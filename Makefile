@@ -55,8 +55,11 @@ bench: $(VENV)/installed $(DIGITS)/train_lmdb/data.mdb
 	$(BIN)/python tools/bench/parse.py
 	$(BIN)/python tools/bench/startup.py
 
-proto: $(VENV)/installed-test
+proto: protonet/ir/protonet_pb2.py
+
+protonet/ir/protonet_pb2.py: proto/protonet.proto tools/proto/generate.py | $(VENV)/installed-test
 	$(BIN)/python tools/proto/generate.py
+	touch $@
 
 clean:
 	rm -rf $(VENV) build protonet.egg-info $(DIGITS)/*_lmdb
