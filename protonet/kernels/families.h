@@ -29,3 +29,5 @@
 #include "matching.c"
 #include "multibox.c"
 #include "regions.c"
+#include "yolo.c"
+#include "evaluation.c"

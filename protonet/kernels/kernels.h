@@ -642,3 +642,41 @@ typedef struct {
 } propose_args;
 /* rows of regions of what propose kept, and their scores unless NULL. */
 typedef struct { propose_args found; void *rows; void *row_scores; } proposal_rows_args;
+
+/* YOLO v2's output: images × anchors (5 + classes) × height × width; anchor_sizes (width, height of
+ * each anchor) are in cells. */
+typedef struct {
+    const void *x; const void *anchor_sizes;
+    int64_t images; int64_t anchors; int64_t classes; int64_t height; int64_t width;
+} yolo_grid;
+/* boxes (images × count × 4), scores and labels (int64) of the best class of each predictor, from
+ * number `first` of each image on: position by position, anchor by anchor. */
+typedef struct {
+    yolo_grid grid; void *boxes; void *scores; void *labels; int64_t count; int64_t first;
+} yolo_boxes_args;
+/* loss / images, delta = images times its gradient. Rows of truth, if `rows`: image, class +
+ * first_class, instance, box, difficult (truths in all); else class, centre, size (truths of each
+ * image, size 0: none). label_map (int64, labels long, or NULL) tells a label's class; each class
+ * has a parent (-1: none) and a group of classes of which one is true (int64 each). owner (int64)
+ * is a number for each predictor. *bad (int64) = a row whose class is none, or -1. */
+typedef struct {
+    yolo_grid grid; const void *truth; void *delta; void *owner; void *loss; void *bad;
+    const void *label_map; const void *parent; const void *group_start; const void *group_size;
+    int64_t truths; int64_t rows; int64_t first_class; int64_t labels; int64_t match_anchors;
+    int64_t rescore; double threshold; double object_scale; double no_object_scale;
+    double class_scale; double coord_scale;
+} region_loss_args;
+/* y = scale x, times one number that `factor` points to. */
+typedef struct { const void *x; const void *factor; void *y; int64_t n; double scale; } scale_by_args;
+/* y (n × channels × height × width) from x (n × channels / s² × s height × s width): channel
+ * (place in its s × s block) · channels / s² + channel of x; enlarge: the way back. */
+typedef struct {
+    const void *x; void *y; int64_t n; int64_t channels; int64_t height; int64_t width;
+    int64_t stride; int64_t enlarge;
+} reorg_args;
+/* rows (detections × 5: image, class, score, right, wrong) from detections (× 7) and truth (× 8);
+ * taken (uint8) is a number for each true box. Neither right nor wrong: those of difficult boxes. */
+typedef struct {
+    const void *found; const void *truth; void *taken; void *rows; int64_t detections;
+    int64_t truths; int64_t use_difficult; double overlap; double extra;
+} evaluate_detections_args;
