@@ -56,6 +56,19 @@ KERNEL(combine_max) {
     real *y = a->y;
     int32_t *mask = a->mask;
     const int32_t first = (int32_t)a->first;
+    if (first == 0 && a->count == 2) {
+        const real *x0 = a->x[0], *x1 = a->x[1];
+        if (mask) {
+            FOR_EACH(i, a->n, 1) {
+                const int kept = x0[i] > x1[i];
+                mask[i] = kept ? 0 : 1;
+                y[i] = kept ? x0[i] : x1[i];
+            }
+        } else {
+            FOR_EACH(i, a->n, 1) y[i] = x0[i] > x1[i] ? x0[i] : x1[i];
+        }
+        return;
+    }
     PARALLEL_FOR(a->n * a->count)
     for (int64_t start = 0; start < a->n; start += EACH_BLOCK) {
         real most[EACH_BLOCK];

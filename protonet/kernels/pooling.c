@@ -10,97 +10,139 @@ INLINE FN(range) FN(window)(int64_t at, int64_t stride, int64_t pad, int64_t ker
     return r;
 }
 
-/* The outputs whose tap `tap` lies inside the image. */
-INLINE FN(range) FN(outputs)(int64_t tap, int64_t stride, int64_t pad, int64_t size, int64_t out) {
-    const int64_t before = MAX(0, pad - tap), until = MAX(0, size + pad - tap);
-    FN(range) r = {MIN(out, (before + stride - 1) / stride), MIN(out, (until + stride - 1) / stride)};
+/* What outputs gather. */
+#define POOL_MAX 0
+#define POOL_INDEX 1
+#define POOL_SUM 2
+
+#define POOL_PASTE_(name, lanes) name##_##lanes
+#define POOL_PASTE(name, lanes) POOL_PASTE_(name, lanes)
+#define POOL_OF(name, lanes) FN(POOL_PASTE(name, lanes))
+#undef POOL_NARROW
+#if REAL_IS_FLOAT
+#define POOL_NARROW 4
+#else
+#define POOL_NARROW 2
+#endif
+
+#if VECTOR_LANES > 1
+#define POOL_LANES VECTOR_LANES
+#include "pool_block.h"
+#endif
+#if VECTOR_LANES > POOL_NARROW
+#define POOL_LANES POOL_NARROW
+#include "pool_block.h"
+#endif
+
+/* The outputs of a row whose windows, read with `spare` elements more, lie inside the image. */
+INLINE FN(range) FN(whole_windows)(const pooling_args *p, int64_t spare) {
+    const int64_t stride = p->stride_width, last = p->width + p->pad_width - p->kernel_width - spare;
+    const int64_t from = MIN(p->out_width, (p->pad_width + stride - 1) / stride);
+    FN(range) r = {from, last < 0 ? from : MAX(from, MIN(p->out_width, last / stride + 1))};
     return r;
 }
 
-/* Taps are walked one by one over a whole row of outputs, which is vector code; where rows are
- * short or windows wide, each window is walked by itself. */
-INLINE int FN(by_window)(const pooling_args *p) {
-    return p->out_width < 8 || p->kernel_width >= 32;
-}
-
-INLINE void FN(max_tap)(const real *x, int64_t at, int64_t step, FN(range) r, real *y,
-                        int32_t *mask) {
-    if (mask)
-        for (int64_t i = r.from; i < r.to; i++) {
-            const real value = x[i * step];
-            const int more = value > y[i];
-            mask[i] = more ? (int32_t)(at + i * step) : mask[i];
-            y[i] = more ? value : y[i];
-        }
-    else
-        for (int64_t i = r.from; i < r.to; i++) y[i] = x[i * step] > y[i] ? x[i * step] : y[i];
-}
-
-/* A row of outputs. Taps go in reading order and only a greater value replaces: the first of
- * equal maxima wins. */
-static void FN(max_row)(const pooling_args *p, const real *x, int64_t row, real *restrict y,
-                        int32_t *restrict mask) {
-    const FN(range) h = FN(window)(row, p->stride_height, p->pad_height, p->kernel_height, p->height);
-    for (int64_t i = 0; i < p->out_width; i++) y[i] = -REAL_MAX;
-    if (mask)
-        for (int64_t i = 0; i < p->out_width; i++) mask[i] = -1;
-    for (int64_t at = h.from; at < h.to; at++)
-        for (int64_t tap = 0; tap < p->kernel_width; tap++) {
-            const FN(range) r =
-                FN(outputs)(tap, p->stride_width, p->pad_width, p->width, p->out_width);
-            const int64_t first = at * p->width + tap - p->pad_width;
-            if (p->stride_width == 1)
-                FN(max_tap)(x + first, first, 1, r, y, mask);
-            else if (p->stride_width == 2)
-                FN(max_tap)(x + first, first, 2, r, y, mask);
-            else
-                FN(max_tap)(x + first, first, p->stride_width, r, y, mask);
-        }
-}
-
-/* The greatest of a run and the least index of it, if greater than *best. */
+/* The greatest of a long run and the least index of it, if greater than *best. */
 static void FN(max_run)(const real *x, int64_t count, int64_t at, real *best, int32_t *index) {
-    int64_t i = 0;
-    if (count >= 4 * LANES) {
-        real most[LANES];
-        memcpy(most, x, sizeof most);
-        for (i = LANES; i + LANES <= count; i += LANES)
-            for (int64_t lane = 0; lane < LANES; lane++) /* NaN gives way to anything */
-                most[lane] = most[lane] >= x[i + lane] ? most[lane] : x[i + lane];
-        real greatest = most[0];
-        for (int64_t lane = 1; lane < LANES; lane++)
-            greatest = greatest >= most[lane] ? greatest : most[lane];
-        if (greatest > *best) {
-            int64_t j = 0;
-            while (x[j] != greatest) j++;
-            *best = greatest;
-            *index = (int32_t)(at + j);
-        }
+    VEC most = *(const VEC *)x;
+    int64_t i = LANES;
+    for (; i + LANES <= count; i += LANES) { /* NaN gives way to anything */
+        const VEC value = *(const VEC *)(x + i);
+        const FN(lanes) kept = (FN(lanes))(most >= value);
+        most = (VEC)((kept & (FN(lanes))most) | (~kept & (FN(lanes))value));
     }
-    for (; i < count; i++)
-        if (x[i] > *best) {
-            *best = x[i];
-            *index = (int32_t)(at + i);
-        }
+    real greatest = most[0];
+    for (int64_t lane = 1; lane < LANES; lane++)
+        greatest = greatest >= most[lane] ? greatest : most[lane];
+    for (; i < count; i++) greatest = greatest >= x[i] ? greatest : x[i];
+    if (!(greatest > *best)) return;
+    for (i = 0; x[i] != greatest; i++) {}
+    *best = greatest;
+    *index = (int32_t)(at + i);
 }
 
-static void FN(max_windows)(const pooling_args *p, const real *x, int64_t row, real *y,
-                            int32_t *mask) {
-    const FN(range) h = FN(window)(row, p->stride_height, p->pad_height, p->kernel_height, p->height);
-    for (int64_t i = 0; i < p->out_width; i++) {
-        const FN(range) w =
-            FN(window)(i, p->stride_width, p->pad_width, p->kernel_width, p->width);
-        real best = -REAL_MAX;
-        int32_t index = -1;
-        if (w.from == 0 && w.to == p->width && h.from < h.to)
-            FN(max_run)(x + h.from * p->width, (h.to - h.from) * p->width, h.from * p->width, &best,
+static void FN(max_window)(const pooling_args *p, const real *x, FN(range) h, int64_t i, real *y,
+                           int32_t *mask) {
+    const FN(range) w = FN(window)(i, p->stride_width, p->pad_width, p->kernel_width, p->width);
+    real best = -REAL_MAX;
+    int32_t index = -1;
+    if (w.to - w.from == p->width && (h.to - h.from) * p->width >= 4 * LANES)
+        FN(max_run)(x + h.from * p->width, (h.to - h.from) * p->width, h.from * p->width, &best,
+                    &index);
+    else if (w.to - w.from >= 4 * LANES)
+        for (int64_t at = h.from; at < h.to; at++)
+            FN(max_run)(x + at * p->width + w.from, w.to - w.from, at * p->width + w.from, &best,
                         &index);
+    else
+        for (int64_t at = h.from; at < h.to; at++)
+            for (int64_t place = at * p->width + w.from; place < at * p->width + w.to; place++) {
+                const real value = x[place];
+                index = value > best ? (int32_t)place : index;
+                best = value > best ? value : best;
+            }
+    y[i] = best;
+    if (mask) mask[i] = index;
+}
+
+static real FN(sum_run)(const real *x, int64_t count) {
+    VEC sums[4] = {{0}, {0}, {0}, {0}};
+    real total = 0;
+    int64_t i = 0;
+    for (; i + 4 * LANES <= count; i += 4 * LANES)
+        for (int64_t u = 0; u < 4; u++) sums[u] += *(const VEC *)(x + i + u * LANES);
+    for (; i + LANES <= count; i += LANES) sums[0] += *(const VEC *)(x + i);
+    sums[0] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    if (i)
+        for (int64_t lane = 0; lane < LANES; lane++) total += sums[0][lane];
+    for (; i < count; i++) total += x[i];
+    return total;
+}
+
+static void FN(sum_window)(const pooling_args *p, const real *x, FN(range) h, int64_t i, real *y) {
+    const FN(range) w = FN(window)(i, p->stride_width, p->pad_width, p->kernel_width, p->width);
+    real total = 0;
+    if (w.to - w.from == p->width && h.from < h.to)
+        total = FN(sum_run)(x + h.from * p->width, (h.to - h.from) * p->width);
+    else if (w.to - w.from >= 4 * LANES)
+        for (int64_t at = h.from; at < h.to; at++)
+            total += FN(sum_run)(x + at * p->width + w.from, w.to - w.from);
+    else
+        for (int64_t at = h.from; at < h.to; at++)
+            for (int64_t place = at * p->width + w.from; place < at * p->width + w.to; place++)
+                total += x[place];
+    y[i] = total;
+}
+
+/* The outputs `inside` as blocks, of either width; false if they are too few for that. */
+INLINE int FN(pool_blocks)(const pooling_args *p, const real *x, FN(range) h, FN(range) inside,
+                           int stride, int what, real *y, int32_t *mask) {
+#if VECTOR_LANES > 1
+    if (POOL_OF(pool_run, VECTOR_LANES)(p, x, h, inside, stride, what, y, mask)) return 1;
+#endif
+#if VECTOR_LANES > POOL_NARROW
+    if (POOL_OF(pool_run, POOL_NARROW)(p, x, h, inside, stride, what, y, mask)) return 1;
+#endif
+    return 0;
+}
+
+/* A row of outputs: blocks where windows lie inside the image, the others one by one. Taps go in
+ * reading order and only a greater value replaces: the first of equal maxima wins. `end` says that
+ * nothing may be read behind the plane. */
+INLINE void FN(pool_row)(const pooling_args *p, const real *x, int64_t row, int end, int what,
+                         real *y, int32_t *mask) {
+    const FN(range) h = FN(window)(row, p->stride_height, p->pad_height, p->kernel_height, p->height);
+    FN(range) inside = FN(whole_windows)(p, end && h.to == p->height && p->stride_width == 2);
+    int done = 0;
+    if (p->stride_width == 1) done = FN(pool_blocks)(p, x, h, inside, 1, what, y, mask);
+    if (p->stride_width == 2) done = FN(pool_blocks)(p, x, h, inside, 2, what, y, mask);
+    if (!done) inside.from = inside.to = 0;
+    for (int64_t i = 0; i < p->out_width; i++) {
+        if (i == inside.from) i = inside.to;
+        if (i >= p->out_width) break;
+        if (what == POOL_SUM)
+            FN(sum_window)(p, x, h, i, y);
         else
-            for (int64_t at = h.from; at < h.to; at++)
-                FN(max_run)(x + at * p->width + w.from, w.to - w.from, at * p->width + w.from, &best,
-                            &index);
-        y[i] = best;
-        if (mask) mask[i] = index;
+            FN(max_window)(p, x, h, i, y, mask);
     }
 }
 
@@ -115,11 +157,12 @@ KERNEL(max_pool) {
         real *y = (real *)p->y + at * out;
         int32_t *mask = a->mask ? (int32_t *)a->mask + at * out : NULL;
         for (int64_t row = 0; row < p->out_height; row++) {
-            int32_t *mask_row = mask ? mask + row * p->out_width : NULL;
-            if (FN(by_window)(p))
-                FN(max_windows)(p, x, row, y + row * p->out_width, mask_row);
+            real *to = y + row * p->out_width;
+            if (mask)
+                FN(pool_row)(p, x, row, at == p->planes - 1, POOL_INDEX, to,
+                             mask + row * p->out_width);
             else
-                FN(max_row)(p, x, row, y + row * p->out_width, mask_row);
+                FN(pool_row)(p, x, row, at == p->planes - 1, POOL_MAX, to, NULL);
         }
         if (argmax)
             for (int64_t i = 0; i < out; i++) argmax[at * out + i] = (real)mask[i];
@@ -145,51 +188,6 @@ INLINE int64_t FN(divisor)(int64_t at, int64_t stride, int64_t pad, int64_t kern
     return MIN(at * stride - pad + kernel, size + pad) - (at * stride - pad);
 }
 
-static real FN(sum_run)(const real *x, int64_t count) {
-    VEC sums = {0};
-    real total = 0;
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) sums += *(const VEC *)(x + i);
-    if (i)
-        for (int64_t lane = 0; lane < LANES; lane++) total += sums[lane];
-    for (; i < count; i++) total += x[i];
-    return total;
-}
-
-INLINE void FN(sum_tap)(const real *x, int64_t step, FN(range) r, real *y) {
-    for (int64_t i = r.from; i < r.to; i++) y[i] += x[i * step];
-}
-
-static void FN(average_row)(const pooling_args *p, const real *x, FN(range) h, real *restrict y) {
-    for (int64_t i = 0; i < p->out_width; i++) y[i] = 0;
-    for (int64_t at = h.from; at < h.to; at++)
-        for (int64_t tap = 0; tap < p->kernel_width; tap++) {
-            const FN(range) r =
-                FN(outputs)(tap, p->stride_width, p->pad_width, p->width, p->out_width);
-            const real *from = x + at * p->width + tap - p->pad_width;
-            if (p->stride_width == 1)
-                FN(sum_tap)(from, 1, r, y);
-            else if (p->stride_width == 2)
-                FN(sum_tap)(from, 2, r, y);
-            else
-                FN(sum_tap)(from, p->stride_width, r, y);
-        }
-}
-
-static void FN(average_windows)(const pooling_args *p, const real *x, FN(range) h, real *y) {
-    for (int64_t i = 0; i < p->out_width; i++) {
-        const FN(range) w =
-            FN(window)(i, p->stride_width, p->pad_width, p->kernel_width, p->width);
-        real total = 0;
-        if (w.from == 0 && w.to == p->width && h.from < h.to)
-            total = FN(sum_run)(x + h.from * p->width, (h.to - h.from) * p->width);
-        else
-            for (int64_t at = h.from; at < h.to; at++)
-                total += FN(sum_run)(x + at * p->width + w.from, w.to - w.from);
-        y[i] = total;
-    }
-}
-
 KERNEL(average_pool) {
     ARGS(average_pool);
     const int64_t plane = a->height * a->width, out = a->out_height * a->out_width;
@@ -202,14 +200,9 @@ KERNEL(average_pool) {
         for (int64_t row = 0; row < a->out_height; row++) {
             const real *x = (const real *)a->x + at * plane;
             real *y = (real *)a->y + at * out + row * a->out_width;
-            const FN(range) h =
-                FN(window)(row, a->stride_height, a->pad_height, a->kernel_height, a->height);
             const real rows =
                 (real)FN(divisor)(row, a->stride_height, a->pad_height, a->kernel_height, a->height);
-            if (FN(by_window)(a))
-                FN(average_windows)(a, x, h, y);
-            else
-                FN(average_row)(a, x, h, y);
+            FN(pool_row)(a, x, row, at == a->planes - 1, POOL_SUM, y, NULL);
             for (int64_t i = 0; i < a->out_width; i++) y[i] /= rows * widths[i];
         }
 }

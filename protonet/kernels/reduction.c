@@ -8,7 +8,7 @@
 
 static real FN(reduce_run)(const real *x, int64_t n, int64_t operation) {
     real sum = 0;
-    if (operation == REDUCE_SUM) REDUCE_RUN(x[i])
+    if (operation == REDUCE_SUM) sum = FN(sum_run)(x, n);
     if (operation == REDUCE_ABSOLUTE) REDUCE_RUN(x[i] < 0 ? -x[i] : x[i])
     if (operation == REDUCE_SQUARES) REDUCE_RUN(x[i] * x[i])
     return sum;

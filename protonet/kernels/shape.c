@@ -39,7 +39,20 @@ KERNEL(crop_backward) {
 
 /* The last axis of y and the axis along which x is contiguous are walked in tiles, so that both
  * are read and written by whole cache lines; the other axes are an odometer. */
-#define PERMUTE_TILE 16
+#define PERMUTE_TILE 64
+
+/* y[i * y_step + k] = x[i + k * x_step] for height × width elements, in blocks of vectors. */
+static void FN(transpose_tile)(const real *x, int64_t x_step, real *y, int64_t y_step,
+                               int64_t height, int64_t width) {
+    const int64_t rows = height / LANES * LANES, columns = width / LANES * LANES;
+    for (int64_t k = 0; k < columns; k += LANES)
+        for (int64_t i = 0; i < rows; i += LANES)
+            FN(transpose_rows)(x + i + k * x_step, x_step, LANES, y + i * y_step + k, y_step);
+    for (int64_t k = columns; k < width; k++)
+        for (int64_t i = 0; i < rows; i++) y[i * y_step + k] = x[i + k * x_step];
+    for (int64_t i = rows; i < height; i++)
+        for (int64_t k = 0; k < width; k++) y[i * y_step + k] = x[i + k * x_step];
+}
 
 KERNEL(permute) {
     ARGS(permute);
@@ -71,13 +84,11 @@ KERNEL(permute) {
             memcpy(y, x, sizeof(real) * (size_t)width);
             continue;
         }
-        for (int64_t j = 0; j < width; j += PERMUTE_TILE)
-            for (int64_t i = from; i < to; i++) {
-                real *row = y + i * out_step[plain];
-                const real *column = x + i;
-                for (int64_t k = j; k < MIN(width, j + PERMUTE_TILE); k++)
-                    row[k] = column[k * x_step];
-            }
+        if (plain == last) /* no axis of more than one element is contiguous in x */
+            for (int64_t k = 0; k < width; k++) y[k] = x[k * x_step];
+        else
+            FN(transpose_tile)(x + from, x_step, y + from * out_step[plain], out_step[plain],
+                               to - from, width);
     }
 }
 
