@@ -18,7 +18,7 @@ class Reorg(Layer):
     """Trades positions for channels, s×s of them for each channel; or back (reverse).
 
     Shapes:     N×C×H×W → N×Cs²×H/s×W/s; reverse: N×C/s²×Hs×Ws.
-    Parameters: stride (s, required), reverse (false).
+    Parameters: stride (s, 2), reverse (false).
     Formula:    reverse: y[c mod G, hs + ⌊b/s⌋, ws + b mod s] = x[c, h, w], G = C/s², b = ⌊c/G⌋. Not
                 reverse: y is x read in that order as if x were C/s²×Hs×Ws, as Darknet does it, so C
                 must be a multiple of s² there too.
@@ -28,15 +28,15 @@ class Reorg(Layer):
 
     def setup(self) -> None:
         self.settings = self.param.reorg_param
-        if self.settings.stride < 1:
-            place = ("stride",) if self.settings.HasField("stride") else ()
-            raise LayerError("stride must be at least 1", field=(_FIELD, *place))
+        self.stride = self.settings.stride if self.settings.HasField("stride") else 2
+        if self.stride < 1:
+            raise LayerError("stride must be at least 1", field=(_FIELD, "stride"))
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         if len(bottom[0]) != 4:
             raise LayerError(f"N×C×H×W is needed, not {shape_text(bottom[0])}", bottom=0)
         n, channels, height, width = bottom[0]
-        s = self.settings.stride
+        s = self.stride
         if channels % s**2:
             raise LayerError(
                 f"{channels} channels are no multiple of {s}² = {s**2}", field=(_FIELD, "stride")
@@ -54,7 +54,7 @@ class Reorg(Layer):
         n, channels, height, width = bottom[0].shape
         self.size: dict[str, Any] = {
             "n": n, "channels": channels, "height": height, "width": width,
-            "stride": self.settings.stride,
+            "stride": self.stride,
         }  # fmt: skip
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:

@@ -49,9 +49,9 @@ def test_gradients(reverse: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("", "stride must be at least 1"),
+        ("stride: 0", "stride must be at least 1"),
         ("stride: 3", "4 channels are no multiple of 3² = 9"),
-        ("stride: 2", "4×5 positions do not divide into blocks of 2×2"),
+        ("", "4×5 positions do not divide into blocks of 2×2"),
     ],
 )
 def test_wrong_settings_are_refused(settings: str, message: str) -> None:
