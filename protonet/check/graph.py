@@ -158,7 +158,7 @@ class _Builder:
     def __init__(self, graph: Graph, known_inputs: dict[str, Shape], lenient: bool) -> None:
         self.graph, self.known_inputs, self.lenient = graph, known_inputs, lenient
         self.ids: dict[str, int] = {}
-        self.guesses = MOST_GUESSES
+        self.meant: dict[str, str | None] = {}  # unknown type → the one that was meant
         self.granted: list[Shape | None] | None = None  # of a layer that could not be made
 
     def add(self, param: LayerParameter, path: Path, broken: bool) -> None:
@@ -203,8 +203,7 @@ class _Builder:
             return None
         made = layer_class(param.type)
         if made is None:
-            self.guesses -= 1
-            _report_unknown_type(self.graph, param, path, self.guesses >= 0)
+            self._report_unknown_type(param, path)
             return None
         if not counts_fit(self.graph, made, param, path):
             return None
@@ -281,19 +280,24 @@ class _Builder:
         )
         return shapes
 
+    def _report_unknown_type(self, param: LayerParameter, path: Path) -> None:
+        if param.type not in self.meant:
+            guess = len(self.meant) < MOST_GUESSES
+            self.meant[param.type] = _nearest_type(param.type) if guess else None
+        near = self.meant[param.type]
+        self.graph.report(
+            "E101",
+            f'unknown layer type "{param.type}"' if param.type else "the layer has no type",
+            (*path, "type"),
+            notes=(f'layer "{param.name}"',),
+            help=f'did you mean "{near}"?'
+            if near
+            else "`protonet layers` lists the known types; a Python package can add others (entry "
+            "point group protonet.layers)",
+        )
+
     def _complain(self, node: Node, error: LayerError) -> None:
         self.graph.diagnostics.append(layer_diagnostic(self.graph, node, error))
-
-
-def _report_unknown_type(graph: Graph, param: LayerParameter, path: Path, guess: bool) -> None:
-    near = _nearest_type(param.type) if guess else None
-    graph.report(
-        "E101",
-        f'unknown layer type "{param.type}"' if param.type else "the layer has no type",
-        (*path, "type"),
-        notes=(f'layer "{param.name}"',),
-        help=f'did you mean "{near}"?' if near else "`protonet layers` lists the known types",
-    )
 
 
 def _nearest_type(name: str) -> str | None:
