@@ -2,11 +2,11 @@
 
     kernels.relu(x=x, y=y, n=x.size, slope=0.0)
 
-Arrays are numpy arrays, C-contiguous. The kernel's variant is float if any of them is float32, else
-double; a field that kernels.h calls (double) or an integer keeps that type in both. A list of arrays
-fills a field that holds several. A call runs at once. Inside `with Tape() as tape:` it is also
-recorded, so that `tape.replay()` runs the whole row again by one call into C, reading and writing
-the same memory: a tape is good until one of the arrays is exchanged.
+Arrays are numpy arrays, C-contiguous. The kernel's variant is float if any of them is float32,
+else double; a field that kernels.h calls (double) or an integer keeps that type in both. A list
+of arrays fills a field that holds several. A call runs at once. Inside `with Tape() as tape:` it
+is also recorded, so that `tape.replay()` runs the whole row again by one call into C, reading and
+writing the same memory: a tape is good until one of the arrays is exchanged.
 """
 
 from __future__ import annotations

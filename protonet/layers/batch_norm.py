@@ -89,9 +89,7 @@ class BatchNorm(Layer):
         if not self.propagate_down[0]:
             return
         if self.use_global:
-            kernels.scale(
-                x=top[0].diff, scale=self.inverse_std, y=bottom[0].diff, **self.size
-            )
+            kernels.scale(x=top[0].diff, scale=self.inverse_std, y=bottom[0].diff, **self.size)
         else:
             kernels.batch_norm_backward(
                 normalized=self.normalized, x=bottom[0].data, mean=self.mean,
