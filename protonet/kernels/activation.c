@@ -191,11 +191,13 @@ KERNEL(power_backward) {
 #undef STORE
 }
 
+/* Where a slope holds for a run of elements: rows of `inner`, in pieces. */
+INLINE int64_t FN(prelu_pieces)(int64_t inner) { return (inner + EACH_BLOCK - 1) / EACH_BLOCK; }
+
 KERNEL(prelu) {
     ARGS(prelu);
     const real *x = a->x, *slope = a->slope;
     real *y = a->y;
-    const int64_t piece = EACH_BLOCK;
     if (a->inner == 1 && a->channels > 1) { /* a slope for each column */
         PARALLEL_FOR(a->outer * a->channels)
         for (int64_t row = 0; row < a->outer; row++) {
@@ -206,14 +208,14 @@ KERNEL(prelu) {
         }
         return;
     }
-    const int64_t pieces = (a->inner + piece - 1) / piece;
+    const int64_t pieces = FN(prelu_pieces)(a->inner);
     PARALLEL_FOR(a->outer * a->channels * a->inner)
     for (int64_t at = 0; at < a->outer * a->channels * pieces; at++) {
-        const int64_t row = at / pieces, start = row * a->inner + at % pieces * piece;
-        const int64_t some = MIN(piece, (row + 1) * a->inner - start);
+        const int64_t row = at / pieces, start = row * a->inner + at % pieces * EACH_BLOCK;
+        const int64_t end = MIN(start + EACH_BLOCK, (row + 1) * a->inner);
         const real s = slope[row % a->channels];
         SIMD
-        for (int64_t i = start; i < start + some; i++) y[i] = x[i] > 0 ? x[i] : s * x[i];
+        for (int64_t i = start; i < end; i++) y[i] = x[i] > 0 ? x[i] : s * x[i];
     }
 }
 
@@ -221,30 +223,54 @@ KERNEL(prelu_backward) {
     ARGS(prelu_backward);
     const real *x = a->x, *dy = a->dy, *slope = a->slope;
     real *dx = a->dx;
-    PARALLEL_FOR(a->outer * a->channels * a->inner)
-    for (int64_t row = 0; row < a->outer; row++)
-        for (int64_t c = 0; c < a->channels; c++) {
-            const int64_t start = (row * a->channels + c) * a->inner;
-            const real s = slope[c];
+    if (a->inner == 1 && a->channels > 1) {
+        PARALLEL_FOR(a->outer * a->channels)
+        for (int64_t row = 0; row < a->outer; row++) {
+            const int64_t start = row * a->channels;
             SIMD
-            for (int64_t i = start; i < start + a->inner; i++) dx[i] = x[i] > 0 ? dy[i] : s * dy[i];
+            for (int64_t c = 0; c < a->channels; c++)
+                dx[start + c] = x[start + c] > 0 ? dy[start + c] : slope[c] * dy[start + c];
         }
+        return;
+    }
+    const int64_t pieces = FN(prelu_pieces)(a->inner);
+    PARALLEL_FOR(a->outer * a->channels * a->inner)
+    for (int64_t at = 0; at < a->outer * a->channels * pieces; at++) {
+        const int64_t row = at / pieces, start = row * a->inner + at % pieces * EACH_BLOCK;
+        const int64_t end = MIN(start + EACH_BLOCK, (row + 1) * a->inner);
+        const real s = slope[row % a->channels];
+        SIMD
+        for (int64_t i = start; i < end; i++) dx[i] = x[i] > 0 ? dy[i] : s * dy[i];
+    }
 }
 
+/* A block of columns, or of one channel's rows, goes to one thread, which adds in order. */
 KERNEL(prelu_gradient) {
     ARGS(prelu_gradient);
     const real *x = a->x, *dy = a->dy;
     real *dslope = a->dslope;
+    const int64_t block = a->inner == 1 ? 64 : 1, blocks = (a->channels + block - 1) / block;
     PARALLEL_FOR(a->outer * a->channels * a->inner)
-    for (int64_t c = 0; c < a->channels; c++) {
+    for (int64_t at = 0; at < blocks; at++) {
+        const int64_t first = at * block, some = MIN(block, a->channels - first);
+        if (a->inner == 1) {
+            real sums[64] = {0};
+            for (int64_t row = 0; row < a->outer; row++) {
+                const int64_t start = row * a->channels + first;
+                for (int64_t c = 0; c < some; c++)
+                    sums[c] += x[start + c] > 0 ? 0 : dy[start + c] * x[start + c];
+            }
+            for (int64_t c = 0; c < some; c++) dslope[first + c] += sums[c];
+            continue;
+        }
         double total = 0;
         for (int64_t row = 0; row < a->outer; row++) {
-            const int64_t start = (row * a->channels + c) * a->inner;
+            const int64_t start = (row * a->channels + first) * a->inner;
             real sum = 0;
             PRAGMA(omp simd reduction(+ : sum))
             for (int64_t i = start; i < start + a->inner; i++) sum += x[i] > 0 ? 0 : dy[i] * x[i];
             total += (double)sum;
         }
-        dslope[c] += (real)total;
+        dslope[first] += (real)total;
     }
 }

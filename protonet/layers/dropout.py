@@ -34,9 +34,9 @@ class Dropout(RandomLayer):
                 f"dropout_ratio must be at least 0 and below 1, not {self.ratio:g}",
                 field=("dropout_param", "dropout_ratio"),
             )
-        self.samples = self.phase == TRAIN or settings.sample_weights_test
+        self.draws = self.phase == TRAIN or settings.sample_weights_test
         scales_train = settings.scale_train or not settings.HasField("scale_train")
-        if self.samples:
+        if self.draws:
             self.scale = 1 / (1 - self.ratio) if scales_train else 1.0
         else:
             self.scale = 1.0 if scales_train else 1 - self.ratio
@@ -45,11 +45,11 @@ class Dropout(RandomLayer):
         return [bottom[0]]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.mask = np.empty(bottom[0].count if self.samples else 0, np.uint8)
+        self.mask = np.empty(bottom[0].count if self.draws else 0, np.uint8)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, y, n = bottom[0].data, top[0].data, bottom[0].count
-        if self.samples:
+        if self.draws:
             kernels.dropout(
                 x=x, y=y, mask=self.mask, state=self.counters, n=n,
                 ratio=self.ratio, scale=self.scale,
@@ -61,7 +61,7 @@ class Dropout(RandomLayer):
         dx, dy, n = bottom[0].diff, top[0].diff, bottom[0].count
         if not self.propagate_down[0]:
             return
-        if self.samples:
+        if self.draws:
             kernels.dropout_backward(dy=dy, mask=self.mask, dx=dx, n=n, scale=self.scale)
         else:
             self._scaled(dy, dx, n)

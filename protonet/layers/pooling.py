@@ -46,6 +46,7 @@ class Pooling(RandomLayer):
         self.pad = _pair(settings, "pad")
         self.kernel = self._global() if settings.global_pooling else self._kernel()
         self.window_size = self.kernel
+        self.draws = settings.pool == PoolingParameter.STOCHASTIC and self.phase == TRAIN
         if self.top_count == 2 and not self.is_max:
             raise LayerError("a second top, the indices of maxima, is for MAX", field=("top", 1))
         if min(self.stride) < 1:
@@ -135,7 +136,6 @@ class Pooling(RandomLayer):
             "stride_height": self.stride[0], "stride_width": self.stride[1],
             "pad_height": self.pad[0], "pad_width": self.pad[1],
         }  # fmt: skip
-        self.draws = not (self.is_max or self.is_mean) and self.phase == TRAIN
         keeps = self.is_max and (self.propagate_down[0] or self.top_count == 2)
         self.mask = np.empty(top[0].count, np.int32) if keeps or self.draws else None
 

@@ -16,6 +16,7 @@ class RandomLayer(Layer):
     element's index, not on the number of threads. Each pass raises the second counter.
     """
 
+    draws: bool = False  # set by the layer's setup
     _counters: np.ndarray | None = None
 
     @property
@@ -26,9 +27,13 @@ class RandomLayer(Layer):
         return self._counters
 
     def state(self) -> dict[str, int | bytes]:
+        if not self.draws:
+            return {}
         return {"random_key": int(self.counters[0]), "random_passes": int(self.counters[1])}
 
     def restore(self, state: Mapping[str, int | bytes]) -> None:
+        if not self.draws:
+            return
         try:
             found = [int(state[name]) for name in ("random_key", "random_passes")]
             self.counters[:] = found

@@ -95,3 +95,7 @@ def test_scale_train_false_scales_in_test_instead() -> None:
     net = net_of(settings)
     net.forward()
     assert set(np.unique(net.blobs["y"].data)) == {0, 1}
+
+
+def test_a_layer_that_draws_nothing_has_no_state() -> None:
+    assert net_of(phase=TEST).layers[1].state() == {}

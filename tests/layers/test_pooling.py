@@ -94,3 +94,50 @@ def test_stochastic_pooling_in_test_weighs_each_value_by_itself() -> None:
     y = pooled(x, "pool: STOCHASTIC kernel_size: 2")
     assert y == pytest.approx((1 + 4 + 9) / 6)
     assert pooled(-abs(x), "pool: STOCHASTIC kernel_size: 2") == 0
+
+
+def plain_pooling(
+    x: np.ndarray, kernel: int, stride: int, pad: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maxima, their indices and means, window by window."""
+    height, width = x.shape[2:]
+    most, index, mean = np.empty(shape), np.empty(shape), np.empty(shape)
+    for row, column in np.ndindex(*shape[2:]):
+        top, left = row * stride - pad, column * stride - pad
+        rows = slice(max(0, top), min(top + kernel, height))
+        columns = slice(max(0, left), min(left + kernel, width))
+        window = x[:, :, rows, columns]
+        flat = window.reshape(*shape[:2], -1)
+        place = flat.argmax(axis=-1)
+        across = columns.stop - columns.start
+        most[:, :, row, column] = flat.max(axis=-1)
+        index[:, :, row, column] = (place // across + rows.start) * width + (
+            place % across + columns.start
+        )
+        size = (min(top + kernel, height + pad) - top) * (min(left + kernel, width + pad) - left)
+        mean[:, :, row, column] = flat.sum(axis=-1) / size
+    return most, index, mean
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "pad"), [(1, 0), (2, 0), (3, 1), (4, 3), (5, 2)])
+def test_pooling_is_that_of_plain_loops(
+    isa: str, kernel: int, pad: int, stride: int, dtype: type
+) -> None:
+    random = np.random.default_rng(0)
+    for width in (5, 8, 9, 16, 17, 23, 33, 34, 47, 64, 65):
+        x = random.permutation(2 * 3 * 7 * width).reshape(2, 3, 7, width) / 100
+        settings = f"kernel_size: {kernel} stride: {stride} pad: {pad}"
+        if stride > kernel:
+            settings += " round_mode: FLOOR"  # else windows lie outside
+        layer = 'type: "Pooling" bottom: "x" top: "y"'
+        maximum = f'{layer} top: "mask" pooling_param {{ {settings} }}'
+        average = f"{layer} pooling_param {{ pool: AVE {settings} }}"
+        net = run_layer(maximum, dtype=dtype, x=x)
+        y = net.blobs["y"].data
+        most, index, mean = plain_pooling(x.astype(dtype), kernel, stride, pad, y.shape)
+        np.testing.assert_array_equal(y, most)
+        np.testing.assert_array_equal(net.blobs["mask"].data, index)
+        y = run_layer(average, dtype=dtype, x=x).blobs["y"].data
+        np.testing.assert_allclose(y, mean, rtol=1e-5)
