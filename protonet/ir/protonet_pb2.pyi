@@ -2427,10 +2427,16 @@ class PixelShuffleParameter(_message.Message):
     def __init__(self, upscale_factor: _Optional[int] = ...) -> None: ...
 
 class AccumParameter(_message.Message):
-    __slots__ = ("have_reference",)
+    __slots__ = ("have_reference", "top_height", "top_width", "size_divisible_by")
     HAVE_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    TOP_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TOP_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_DIVISIBLE_BY_FIELD_NUMBER: _ClassVar[int]
     have_reference: bool
-    def __init__(self, have_reference: _Optional[bool] = ...) -> None: ...
+    top_height: int
+    top_width: int
+    size_divisible_by: int
+    def __init__(self, have_reference: _Optional[bool] = ..., top_height: _Optional[int] = ..., top_width: _Optional[int] = ..., size_divisible_by: _Optional[int] = ...) -> None: ...
 
 class APLParameter(_message.Message):
     __slots__ = ("sums", "slope_filler", "offset_filler")

@@ -23,6 +23,7 @@
 #include "loss.c"
 #include "classification_loss.c"
 #include "distance_loss.c"
+#include "flow.c"
 #include "boxes.c"
 #include "detection.c"
 #include "smooth_l1.c"

@@ -461,6 +461,44 @@ typedef struct {
 } l1_loss_args;
 typedef struct { l1_loss_args shape; const void *dy; void *dx; double sign; } l1_loss_backward_args;
 
+/* ---- optical flow ------------------------------------------------------------------------- */
+
+/* With a and b (n × channels × height × width) in `pad` zeros: y[p, o, h, w] = the mean over channels
+ * and kernel × kernel places of a[s h + d + j, s w + d + i] times b there, moved down by
+ * (p - radius) stride_2 and right by (o - radius) stride_2; s is stride_1, d displacement. Or, with
+ * `subtract`, of the absolute difference. */
+typedef struct {
+    const void *a; const void *b; void *y; int64_t n; int64_t channels; int64_t height; int64_t width;
+    int64_t out_height; int64_t out_width; int64_t pad; int64_t kernel; int64_t displacement;
+    int64_t radius; int64_t stride_1; int64_t stride_2; int64_t subtract;
+} correlation_args;
+/* dx is the gradient of a, or of b if `second`. */
+typedef struct { correlation_args shape; const void *dy; void *dx; int64_t second; }
+    correlation_backward_args;
+/* y[h, w] = x at (w + flow[0, h, w], h + flow[1, h, w]) between four pixels; fill outside. */
+typedef struct {
+    const void *x; const void *flow; void *y;
+    int64_t n; int64_t channels; int64_t height; int64_t width; double fill;
+} flow_warp_args;
+typedef struct { flow_warp_args shape; const void *dy; void *dx; } flow_warp_backward_image_args;
+typedef struct { flow_warp_args shape; const void *dy; void *dflow; } flow_warp_backward_flow_args;
+/* y (outer × inner) = the root of the sum of x² over channels. */
+typedef struct { const void *x; void *y; int64_t outer; int64_t channels; int64_t inner; }
+    channel_norm_args;
+/* dx = dy x / (y + 1e-9). */
+typedef struct { channel_norm_args shape; const void *dy; void *dx; } channel_norm_backward_args;
+/* y[h, w] = sum of row_weight[h, j] column_weight[w, k] x[row[h] + j, column[w] + k], j < row_taps,
+ * k < column_taps. */
+typedef struct {
+    const void *x; void *y; const void *row; const void *row_weight;
+    const void *column; const void *column_weight; int64_t planes; int64_t height; int64_t width;
+    int64_t out_height; int64_t out_width; int64_t row_taps; int64_t column_taps;
+} resample_args;
+typedef struct { resample_args shape; const void *dy; void *dx; } resample_backward_args;
+/* The same over the sum of the weights, NaN left out; NaN where those weigh more than half of the
+ * others. */
+typedef resample_args mean_of_numbers_args;
+
 /* ---- several buffers ----------------------------------------------------------------------- */
 
 enum { COMBINE_MOST = 8 };

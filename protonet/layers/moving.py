@@ -129,10 +129,8 @@ class Permute(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         order = self._order(len(bottom[0].shape))
         back = sorted(range(len(order)), key=order.__getitem__)
-        self.there, self.back = (
-            permute_walk(bottom[0].shape, order),
-            permute_walk(top[0].shape, back),
-        )
+        self.there = permute_walk(bottom[0].shape, order)
+        self.back = permute_walk(top[0].shape, back)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         kernels.permute(x=bottom[0].data, y=top[0].data, **self.there)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-__all__ = ["Rule", "linear_weights", "nearest", "positions"]
+__all__ = ["Rule", "linear_weights", "nearest", "positions", "taps"]
 
 Rule = Literal["corners", "centers", "origin"]
 
@@ -41,3 +42,16 @@ def nearest(size: int, out: int, rule: Rule) -> np.ndarray:
     at = positions(size, out, rule)
     whole = np.floor(at + 1e-9) if rule == "origin" else np.floor(at + 0.5 + 1e-9)
     return np.minimum(whole, max(0, size - 1)).astype(np.int32)
+
+
+def taps(
+    size: int, at: np.ndarray, reach: int, weigh: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for each position `at` on an axis of `size` pixels the first of the pixels that take
+    part (int32) and their weights: weigh(at − pixel) for those up to `reach` from the closest."""
+    count = min(size, 2 * reach + 1)
+    middle = np.floor(at + 0.5)
+    first = (middle - reach).clip(0, size - count).astype(np.int32)
+    pixels = first[:, None] + np.arange(count)
+    weights = np.where(abs(pixels - middle[:, None]) <= reach, weigh(at[:, None] - pixels), 0)
+    return first, weights
