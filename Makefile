@@ -23,11 +23,11 @@ $(VENV)/installed: $(PACKAGING) $(KERNELS) | $(BIN)/python
 	touch $@
 
 $(VENV)/installed-test: $(PACKAGING) $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --group test
 	touch $@
 
 $(VENV)/installed-lint: $(PACKAGING) $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[lint]'
+	$(BIN)/python -m pip install --quiet --group lint
 	touch $@
 
 demo: $(VENV)/installed $(DIGITS)/train_lmdb/data.mdb $(DIGITS)/test_lmdb/data.mdb
