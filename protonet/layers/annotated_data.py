@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from protonet.blob import Blob
-from protonet.ir.protonet_pb2 import OldResizeParameter
+from protonet.ir.protonet_pb2 import OldResizeParameter, TransformationParameter
 
 from .base import Between, Exactly, Layer, LayerError, Shape, SourceMissing
 from .data_layer import batch_size
 from .registry import register
+
+
+def image_size(settings: TransformationParameter, field: tuple[str, str]) -> tuple[int, int]:
+    """Returns the height and width that transform_param gives images; SourceMissing at `field` if
+    it leaves them as they are."""
+    if settings.crop_size:
+        return settings.crop_size, settings.crop_size
+    if settings.crop_h and settings.crop_w:
+        return settings.crop_h, settings.crop_w
+    resizes = [*settings.resize_param]
+    if settings.HasField("old_resize_param"):
+        resizes.append(settings.old_resize_param)
+    for resize in resizes:
+        fits_small = resize.resize_mode == OldResizeParameter.FIT_SMALL_SIZE
+        if resize.height and resize.width and not fits_small:
+            return resize.height, resize.width
+    raise SourceMissing(
+        "the size of the images is known only from transform_param",
+        field=field,
+        help="give resize_param { height, width }, or crop_size",
+    )
 
 
 @register("AnnotatedData")
@@ -30,28 +51,10 @@ class AnnotatedData(Layer):
     def setup(self) -> None:
         self.batch = batch_size(self.param.data_param, "data_param")
 
-    def _image_size(self) -> tuple[int, int]:
-        settings = self.param.transform_param
-        if settings.crop_size:
-            return settings.crop_size, settings.crop_size
-        if settings.crop_h and settings.crop_w:
-            return settings.crop_h, settings.crop_w
-        resizes = [*settings.resize_param]
-        if settings.HasField("old_resize_param"):
-            resizes.append(settings.old_resize_param)
-        for resize in resizes:
-            fits_small = resize.resize_mode == OldResizeParameter.FIT_SMALL_SIZE
-            if resize.height and resize.width and not fits_small:
-                return resize.height, resize.width
-        raise SourceMissing(
-            "the size of annotated images is known only from transform_param",
-            field=("data_param", "source"),
-            help="give resize_param { height, width }, or crop_size",
-        )
-
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         channels = 1 if self.param.transform_param.force_gray else 3
-        image: Shape = (self.batch, channels, *self._image_size())
+        size = image_size(self.param.transform_param, ("data_param", "source"))
+        image: Shape = (self.batch, channels, *size)
         return [image, (1, 1, 1, 8)][: self.top_count]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
