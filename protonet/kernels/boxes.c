@@ -99,7 +99,11 @@ KERNEL(box_overlaps) {
 
 typedef struct { real score; int64_t index; } FN(scored);
 
-/* Sorts by falling score, equals in their order; the result is in one of the two, which is
+INLINE int FN(is_better)(FN(scored) a, FN(scored) b) {
+    return a.score > b.score || (a.score == b.score && a.index < b.index);
+}
+
+/* Sorts by falling score, equals by their indices; the result is in one of the two, which is
  * returned. Merging runs of 1, 2, 4, ...: n log n whatever the order. */
 static FN(scored) *FN(best_first)(FN(scored) *items, FN(scored) *spare, int64_t n) {
     for (int64_t run = 1; run < n; run *= 2) {
@@ -107,7 +111,7 @@ static FN(scored) *FN(best_first)(FN(scored) *items, FN(scored) *spare, int64_t 
             const int64_t middle = MIN(start + run, n), end = MIN(start + 2 * run, n);
             int64_t left = start, right = middle;
             for (int64_t i = start; i < end; i++)
-                spare[i] = left < middle && !(right < end && items[right].score > items[left].score)
+                spare[i] = left < middle && !(right < end && FN(is_better)(items[right], items[left]))
                                ? items[left++]
                                : items[right++];
         }
@@ -116,6 +120,26 @@ static FN(scored) *FN(best_first)(FN(scored) *items, FN(scored) *spare, int64_t 
         spare = swap;
     }
     return items;
+}
+
+/* Moves the `most` best of n items to the front, in any order: quickselect. */
+static void FN(best_to_front)(FN(scored) *items, int64_t n, int64_t most) {
+    int64_t low = 0, high = n - 1;
+    while (low < high) {
+        const FN(scored) pivot = items[low + (high - low) / 2];
+        int64_t left = low, right = high;
+        while (left <= right) {
+            while (FN(is_better)(items[left], pivot)) left++;
+            while (FN(is_better)(pivot, items[right])) right--;
+            if (left > right) break;
+            const FN(scored) swap = items[left];
+            items[left++] = items[right];
+            items[right--] = swap;
+        }
+        if (most <= right) high = right;
+        else if (most >= left) low = left;
+        else return;
+    }
 }
 
 /* What suppression needs of a thread's memory, for n candidates. */
@@ -142,8 +166,11 @@ static int64_t FN(suppress)(const real *boxes, int64_t step, const real *scores,
         const real score = scores[i * score_step];
         if (score > least) space.items[candidates++] = (FN(scored)){score, i};
     }
+    if (rule->top_k >= 0 && rule->top_k < candidates) {
+        FN(best_to_front)(space.items, candidates, rule->top_k);
+        candidates = rule->top_k;
+    }
     const FN(scored) *best = FN(best_first)(space.items, space.spare, candidates);
-    if (rule->top_k >= 0) candidates = MIN(candidates, rule->top_k);
     const int64_t most = rule->keep >= 0 ? rule->keep : n;
     real limit = (real)rule->overlap;
     int64_t count = 0;

@@ -36,11 +36,15 @@ KERNEL(l2_normalize) {
             for (int64_t c = 0; c < a->channels; c++)
                 for (int64_t i = 0; i < some; i++)
                     norm[i] += x[c * a->inner + i] * x[c * a->inner + i];
-            for (int64_t i = 0; i < some; i++) norm[i] = (real)sqrt(norm[i]);
+            real inverse[256];
+            for (int64_t i = 0; i < some; i++) {
+                norm[i] = (real)sqrt(norm[i]);
+                inverse[i] = 1 / norm[i];
+            }
             for (int64_t c = 0; c < a->channels; c++) {
                 const real factor = scale[c * a->scale_step];
                 for (int64_t i = 0; i < some; i++)
-                    y[c * a->inner + i] = x[c * a->inner + i] / norm[i] * factor;
+                    y[c * a->inner + i] = x[c * a->inner + i] * inverse[i] * factor;
             }
         }
     }
@@ -79,17 +83,20 @@ KERNEL(l2_normalize_backward) {
             }
         } else {
             const real *norm = (const real *)s->norm + n * s->inner + first;
-            real share[256];
-            for (int64_t i = 0; i < some; i++) share[i] = 0;
+            real share[256], inverse[256];
+            for (int64_t i = 0; i < some; i++) {
+                share[i] = 0;
+                inverse[i] = 1 / norm[i];
+            }
             for (int64_t c = 0; c < s->channels; c++)
                 for (int64_t i = 0; i < some; i++)
                     share[i] += scale[c * s->scale_step] * dy[c * s->inner + i] * x[c * s->inner + i];
-            for (int64_t i = 0; i < some; i++) share[i] /= norm[i] * norm[i];
+            for (int64_t i = 0; i < some; i++) share[i] *= inverse[i] * inverse[i];
             for (int64_t c = 0; c < s->channels; c++) {
                 const real factor = scale[c * s->scale_step];
                 for (int64_t i = 0; i < some; i++) {
                     const int64_t j = c * s->inner + i;
-                    dx[j] = (factor * dy[j] - x[j] * share[i]) / norm[i];
+                    dx[j] = (factor * dy[j] - x[j] * share[i]) * inverse[i];
                 }
             }
         }
@@ -128,21 +135,20 @@ KERNEL(l2_normalize_gradient) {
 
 /* Keeps the `keep` best of one image over all its classes, each class's best first. */
 static void FN(keep_best)(const detect_args *a, const real *scores, int64_t *kept, int64_t *counts) {
-    int64_t total = 0;
+    int64_t total = 0, n = 0;
     for (int64_t c = 0; c < a->classes; c++) total += counts[c];
     if (a->keep < 0 || total <= a->keep) return;
     const FN(nms_space) space = FN(nms_space_for)(total);
-    int64_t n = 0;
-    for (int64_t c = 0; c < a->classes; c++)
-        for (int64_t j = 0; j < counts[c]; j++) {
-            const int64_t prior = kept[c * a->most + j];
-            space.items[n++] = (FN(scored)){scores[prior * a->classes + c], prior * a->classes + c};
-        }
+    for (int64_t c = 0; c < a->classes; c++) {
+        for (int64_t at = c * a->most; at < c * a->most + counts[c]; at++)
+            space.items[n++] = (FN(scored)){scores[kept[at] * a->classes + c], at};
+        counts[c] = 0;
+    }
+    /* A class's places come up in their order, so what is still to be read is never written. */
     const FN(scored) *best = FN(best_first)(space.items, space.spare, n);
-    for (int64_t c = 0; c < a->classes; c++) counts[c] = 0;
     for (int64_t i = 0; i < a->keep; i++) {
-        const int64_t c = best[i].index % a->classes;
-        kept[c * a->most + counts[c]++] = best[i].index / a->classes;
+        const int64_t c = best[i].index / a->most;
+        kept[c * a->most + counts[c]++] = kept[best[i].index];
     }
 }
 

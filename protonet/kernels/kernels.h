@@ -660,8 +660,9 @@ typedef struct {
     int64_t height; int64_t width; int64_t count; int64_t out_height; int64_t out_width;
     double scale; double pad;
 } roi_args;
-/* y (count × channels × bins) = the greatest of each bin; mask (int32) its index, -1 if empty. */
-typedef struct { roi_args shape; void *mask; } roi_max_pool_args;
+/* y (count × channels × bins) = the greatest of each bin; mask (int32) its index, -1 if empty;
+ * turned is room for x with the channels last. */
+typedef struct { roi_args shape; void *mask; void *turned; } roi_max_pool_args;
 typedef struct { roi_args shape; const void *mask; const void *dy; void *dx; }
     roi_max_pool_backward_args;
 /* y (count × channels / bins × bins) = the mean of each bin, each from its own channel. */

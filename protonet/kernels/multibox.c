@@ -44,6 +44,7 @@ static real FN(location_loss)(const multibox_args *a, const real *offset, int64_
 static real FN(class_loss_softmax)(const real *x, int64_t classes, int64_t wanted) {
     real most = x[0], sum = 0;
     for (int64_t c = 1; c < classes; c++) most = MAX(most, x[c]);
+    PRAGMA(omp simd reduction(+ : sum))
     for (int64_t c = 0; c < classes; c++) sum += FN(exp_of)(x[c] - most);
     return -FN(log_of)(MAX(FN(exp_of)(x[wanted] - most) / sum, REAL_MIN));
 }
@@ -114,9 +115,9 @@ static void FN(mine_image)(const mine_examples_args *a, int64_t image, real *los
     } else {
         const FN(nms_space) space = FN(nms_space_for)(eligible);
         for (int64_t i = 0; i < eligible; i++) space.items[i] = (FN(scored)){loss[i], i};
-        const FN(scored) *best = FN(best_first)(space.items, space.spare, eligible);
         most = MIN(most, eligible);
-        for (int64_t i = 0; i < most; i++) picked[i] = best[i].index;
+        FN(best_to_front)(space.items, eligible, most);
+        for (int64_t i = 0; i < most; i++) picked[i] = space.items[i].index;
     }
     for (int64_t i = 0; i < most; i++) negative[index[picked[i]]] = 1;
     for (int64_t p = 0; p < m->priors; p++)

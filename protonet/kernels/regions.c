@@ -39,38 +39,72 @@ static FN(frame) FN(frame_of)(const roi_args *a, const real *roi) {
                        MAX(right - left + 1, 1) / (real)a->out_width};
 }
 
+/* Sets the bins of a region: those of its rows, then those of its columns. */
+static void FN(bins_of)(const roi_args *a, FN(frame) frame, FN(bin) *bins) {
+    for (int64_t i = 0; i < a->out_height; i++)
+        bins[i] = FN(bin_of)(i, frame.bin_height, frame.top, a->height);
+    for (int64_t i = 0; i < a->out_width; i++)
+        bins[a->out_height + i] = FN(bin_of)(i, frame.bin_width, frame.left, a->width);
+}
+
+/* The greatest of a bin for each of `some` channels, which stand side by side (x[position, channel],
+ * `step` apart), and where it is. An empty bin gives 0 and -1. */
+static void FN(greatest_of_bin)(const real *x, int64_t step, int64_t width, FN(bin) rows,
+                                FN(bin) columns, real *most, int32_t *found, int64_t some) {
+    const int empty = rows.to <= rows.from || columns.to <= columns.from;
+    for (int64_t c = 0; c < some; c++) {
+        most[c] = empty ? 0 : -REAL_MAX;
+        found[c] = -1;
+    }
+    for (int64_t h = rows.from; h < rows.to; h++)
+        for (int64_t w = columns.from; w < columns.to; w++) {
+            const int32_t at = (int32_t)(h * width + w);
+            const real *from = x + at * step;
+            SIMD
+            for (int64_t c = 0; c < some; c++) {
+                const int better = from[c] > most[c];
+                found[c] = better ? at : found[c];
+                most[c] = better ? from[c] : most[c];
+            }
+        }
+}
+
+#define REGION_CHANNELS 64
+
 KERNEL(roi_max_pool) {
     ARGS(roi_max_pool);
     const roi_args *r = &a->shape;
     const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
-    PARALLEL_FOR(r->count * r->channels * out * 16)
-    for (int64_t at = 0; at < r->count * r->channels; at++) {
-        const real *roi = (const real *)r->rois + at / r->channels * 5;
-        real *y = (real *)r->y + at * out;
-        int32_t *mask = (int32_t *)a->mask + at * out;
-        for (int64_t i = 0; i < out; i++) {
-            y[i] = 0;
-            mask[i] = -1;
+    const int64_t blocks = (r->channels + REGION_CHANNELS - 1) / REGION_CHANNELS;
+    real *turned = a->turned;
+    PARALLEL_FOR(r->images * r->channels * plane)
+    for (int64_t at = 0; at < r->images * plane; at++)
+        for (int64_t c = 0; c < r->channels; c++)
+            turned[at * r->channels + c] =
+                ((const real *)r->x)[(at / plane * r->channels + c) * plane + at % plane];
+    PARALLEL_FOR(r->count * r->channels * out * 4)
+    for (int64_t at = 0; at < r->count * blocks; at++) {
+        const int64_t first = at % blocks * REGION_CHANNELS, i = at / blocks;
+        const int64_t some = MIN(REGION_CHANNELS, r->channels - first);
+        const real *roi = (const real *)r->rois + i * 5;
+        real *y = (real *)r->y + (i * r->channels + first) * out, most[REGION_CHANNELS];
+        int32_t *mask = (int32_t *)a->mask + (i * r->channels + first) * out;
+        int32_t found[REGION_CHANNELS];
+        FN(bin) *bins = workspace(
+            WORKSPACE_PARTIAL, sizeof(FN(bin)) * (size_t)(r->out_height + r->out_width));
+        if (!FN(is_region)(roi, r->images)) {
+            memset(y, 0, sizeof(real) * (size_t)(some * out));
+            memset(mask, -1, sizeof(int32_t) * (size_t)(some * out));
+            continue;
         }
-        if (!FN(is_region)(roi, r->images)) continue;
-        const FN(frame) frame = FN(frame_of)(r, roi);
-        const real *x =
-            (const real *)r->x + ((int64_t)roi[0] * r->channels + at % r->channels) * plane;
-        for (int64_t ph = 0; ph < r->out_height; ph++) {
-            const FN(bin) rows = FN(bin_of)(ph, frame.bin_height, frame.top, r->height);
-            for (int64_t pw = 0; pw < r->out_width; pw++) {
-                const FN(bin) columns = FN(bin_of)(pw, frame.bin_width, frame.left, r->width);
-                if (rows.to <= rows.from || columns.to <= columns.from) continue;
-                real most = -REAL_MAX;
-                int32_t found = -1;
-                for (int64_t h = rows.from; h < rows.to; h++)
-                    for (int64_t w = columns.from; w < columns.to; w++)
-                        if (x[h * r->width + w] > most) {
-                            most = x[h * r->width + w];
-                            found = (int32_t)(h * r->width + w);
-                        }
-                y[ph * r->out_width + pw] = most;
-                mask[ph * r->out_width + pw] = found;
+        FN(bins_of)(r, FN(frame_of)(r, roi), bins);
+        const real *x = turned + (int64_t)roi[0] * plane * r->channels + first;
+        for (int64_t k = 0; k < out; k++) {
+            FN(greatest_of_bin)(x, r->channels, r->width, bins[k / r->out_width],
+                                bins[r->out_height + k % r->out_width], most, found, some);
+            for (int64_t c = 0; c < some; c++) {
+                y[c * out + k] = most[c];
+                mask[c * out + k] = found[c];
             }
         }
     }
@@ -109,25 +143,26 @@ KERNEL(roi_position_pool) {
     ARGS(roi_position_pool);
     const roi_args *r = a;
     const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
-    PARALLEL_FOR(r->count * r->channels * 16)
-    for (int64_t at = 0; at < r->count * r->channels; at++) {
-        const real *roi = (const real *)r->rois + at / r->channels * 5;
-        const int64_t channel = at % r->channels, bin = channel % out;
-        real *y = (real *)r->y + at;
-        *y = 0;
+    PARALLEL_FOR(r->count * r->channels * 8)
+    for (int64_t i = 0; i < r->count; i++) {
+        const real *roi = (const real *)r->rois + i * 5;
+        real *y = (real *)r->y + i * r->channels;
+        FN(bin) *bins = workspace(
+            WORKSPACE_PARTIAL, sizeof(FN(bin)) * (size_t)(r->out_height + r->out_width));
+        memset(y, 0, sizeof(real) * (size_t)r->channels);
         if (!FN(is_region)(roi, r->images)) continue;
-        const FN(frame) frame = FN(sensitive_frame)(r, roi);
-        const FN(bin) rows =
-            FN(bin_of)(bin / r->out_width, frame.bin_height, frame.top, r->height);
-        const FN(bin) columns =
-            FN(bin_of)(bin % r->out_width, frame.bin_width, frame.left, r->width);
-        const int64_t area = (rows.to - rows.from) * (columns.to - columns.from);
-        if (rows.to <= rows.from || columns.to <= columns.from) continue;
-        const real *x = (const real *)r->x + ((int64_t)roi[0] * r->channels + channel) * plane;
-        real sum = 0;
-        for (int64_t h = rows.from; h < rows.to; h++)
-            for (int64_t w = columns.from; w < columns.to; w++) sum += x[h * r->width + w];
-        *y = sum / (real)area;
+        FN(bins_of)(r, FN(sensitive_frame)(r, roi), bins);
+        const real *x = (const real *)r->x + (int64_t)roi[0] * r->channels * plane;
+        for (int64_t c = 0; c < r->channels; c++, x += plane) {
+            const FN(bin) rows = bins[c % out / r->out_width];
+            const FN(bin) columns = bins[r->out_height + c % r->out_width];
+            const int64_t area = (rows.to - rows.from) * (columns.to - columns.from);
+            if (rows.to <= rows.from || columns.to <= columns.from) continue;
+            real sum = 0;
+            for (int64_t h = rows.from; h < rows.to; h++)
+                for (int64_t w = columns.from; w < columns.to; w++) sum += x[h * r->width + w];
+            y[c] = sum / (real)area;
+        }
     }
 }
 
@@ -135,18 +170,21 @@ KERNEL(roi_position_pool_backward) {
     ARGS(roi_position_pool_backward);
     const roi_args *r = &a->shape;
     const int64_t plane = r->height * r->width, out = r->out_height * r->out_width;
+    const int64_t sides = r->out_height + r->out_width;
+    FN(bin) *bins = workspace(WORKSPACE_COLUMNS, sizeof(FN(bin)) * (size_t)(r->count * sides + 1));
     memset(a->dx, 0, sizeof(real) * (size_t)(r->images * r->channels * plane));
-    PARALLEL_FOR(r->count * r->channels * 16)
+    for (int64_t i = 0; i < r->count; i++) {
+        const real *roi = (const real *)r->rois + i * 5;
+        if (FN(is_region)(roi, r->images))
+            FN(bins_of)(r, FN(sensitive_frame)(r, roi), bins + i * sides);
+    }
+    PARALLEL_FOR(r->count * r->channels * 8)
     for (int64_t channel = 0; channel < r->channels; channel++)
         for (int64_t i = 0; i < r->count; i++) {
             const real *roi = (const real *)r->rois + i * 5;
-            const int64_t bin = channel % out;
             if (!FN(is_region)(roi, r->images)) continue;
-            const FN(frame) frame = FN(sensitive_frame)(r, roi);
-            const FN(bin) rows =
-                FN(bin_of)(bin / r->out_width, frame.bin_height, frame.top, r->height);
-            const FN(bin) columns =
-                FN(bin_of)(bin % r->out_width, frame.bin_width, frame.left, r->width);
+            const FN(bin) rows = bins[i * sides + channel % out / r->out_width];
+            const FN(bin) columns = bins[i * sides + r->out_height + channel % r->out_width];
             const int64_t area = (rows.to - rows.from) * (columns.to - columns.from);
             if (rows.to <= rows.from || columns.to <= columns.from) continue;
             const real share = ((const real *)a->dy)[i * r->channels + channel] / (real)area;

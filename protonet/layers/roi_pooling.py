@@ -109,10 +109,11 @@ class ROIPooling(_RegionLayer):
         super().reshape(bottom, top)
         self.shape |= {"scale": self.settings.spatial_scale, "pad": self.settings.pad_ratio}
         self.mask = np.empty(top[0].shape, np.int32)
+        self.turned = np.empty_like(bottom[0].data)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.judge_values()
-        kernels.roi_max_pool(shape=self.shape, mask=self.mask)
+        kernels.roi_max_pool(shape=self.shape, mask=self.mask, turned=self.turned)
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         self.clear_regions(bottom)
