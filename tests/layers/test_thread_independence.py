@@ -50,6 +50,26 @@ LAYERS = [
     ('type: "Reduction" reduction_param { operation: MEAN axis: 2 }', IMAGES),
     ('type: "ArgMax" argmax_param { axis: 1 }', IMAGES),
     ('type: "Crop" bottom: "other" crop_param { axis: 2 }', IMAGES),
+    ('type: "SigmoidCrossEntropyLoss" bottom: "other"', IMAGES),
+    ('type: "HingeLoss" bottom: "label"', VECTORS),
+    ('type: "MultinomialLogisticLoss" bottom: "label"', VECTORS),
+    ('type: "L1Loss" bottom: "other"', IMAGES),
+    ('type: "L1Loss" bottom: "other" l1_loss_param { l2_per_location: true }', IMAGES),
+    ('type: "SPP" spp_param { pyramid_height: 2 }', IMAGES),
+    ('type: "BN" bn_param { scale_filler { value: 1.5 } }', IMAGES),
+    ('type: "BN" bn_param { slope_filler { value: 1.5 } }', VECTORS),
+    ('type: "Upsample" upsample_param { scale: 2 }', IMAGES),
+    ('type: "Interp" interp_param { zoom_factor: 2 }', IMAGES),
+    ('type: "Pad" pad_param { pad_u: 2 pad_l: 3 pad_type: REFLECT }', IMAGES),
+    ('type: "ReLU6"', IMAGES),
+    ('type: "HardSigmoid"', IMAGES),
+    ('type: "HardSwish"', IMAGES),
+    ('type: "ShuffleChannel" shuffle_channel_param { group: 7 }', IMAGES),
+    ('type: "Reverse" reverse_param { axis: 1 }', IMAGES),
+    ('type: "Correlation" bottom: "other" correlation_param { kernel_size: 3 '
+     'max_displacement: 2 pad: 2 stride_2: 2 }', IMAGES),
+    ('type: "ChannelNorm"', IMAGES),
+    ('type: "Resample" resample_param { height: 40 width: 90 }', IMAGES),
 ]  # fmt: skip
 
 
