@@ -111,7 +111,7 @@ static FN(scored) *FN(best_first)(FN(scored) *items, FN(scored) *spare, int64_t 
             const int64_t middle = MIN(start + run, n), end = MIN(start + 2 * run, n);
             int64_t left = start, right = middle;
             for (int64_t i = start; i < end; i++)
-                spare[i] = left < middle && !(right < end && FN(is_better)(items[right], items[left]))
+                spare[i] = right == end || (left < middle && FN(is_better)(items[left], items[right]))
                                ? items[left++]
                                : items[right++];
         }

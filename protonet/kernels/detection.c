@@ -28,7 +28,7 @@ KERNEL(l2_normalize) {
             ((real *)a->norm)[n] = norm;
             for (int64_t c = 0; c < a->channels; c++) {
                 const real factor = scale[c * a->scale_step] / norm;
-                for (int64_t i = 0; i < some; i++) y[c * a->inner + i] = x[c * a->inner + i] * factor;
+                for (int64_t i = c * a->inner; i < c * a->inner + some; i++) y[i] = x[i] * factor;
             }
         } else {
             real *norm = (real *)a->norm + n * a->inner + first;
@@ -89,8 +89,8 @@ KERNEL(l2_normalize_backward) {
                 inverse[i] = 1 / norm[i];
             }
             for (int64_t c = 0; c < s->channels; c++)
-                for (int64_t i = 0; i < some; i++)
-                    share[i] += scale[c * s->scale_step] * dy[c * s->inner + i] * x[c * s->inner + i];
+                for (int64_t i = 0, j = c * s->inner; i < some; i++, j++)
+                    share[i] += scale[c * s->scale_step] * dy[j] * x[j];
             for (int64_t i = 0; i < some; i++) share[i] *= inverse[i] * inverse[i];
             for (int64_t c = 0; c < s->channels; c++) {
                 const real factor = scale[c * s->scale_step];
@@ -131,10 +131,11 @@ KERNEL(l2_normalize_gradient) {
     for (int64_t c = 0; c < s->channels; c++) dscale[c * s->scale_step] += sums[c];
 }
 
-/* ---- detections ---------------------------------------------------------------------------- */
+/* ---- detections -------------------------------------------------------------------------- */
 
 /* Keeps the `keep` best of one image over all its classes, each class's best first. */
-static void FN(keep_best)(const detect_args *a, const real *scores, int64_t *kept, int64_t *counts) {
+static void FN(keep_best)(const detect_args *a, const real *scores, int64_t *kept,
+                          int64_t *counts) {
     int64_t total = 0, n = 0;
     for (int64_t c = 0; c < a->classes; c++) total += counts[c];
     if (a->keep < 0 || total <= a->keep) return;

@@ -130,7 +130,8 @@ KERNEL(match_boxes) {
         for (int64_t c = m->locations - 1; c >= 0 && m->locations > 1; c--)
             for (int64_t p = 0; p < m->priors; p++) {
                 const int64_t found = match[(decoded ? c * m->priors : 0) + p];
-                const int fits = found >= 0 && c != m->background && truth[found * 8 + 1] == (real)c;
+                const int fits =
+                    found >= 0 && c != m->background && truth[found * 8 + 1] == (real)c;
                 match[c * m->priors + p] = fits ? found : -1;
             }
     }

@@ -1,6 +1,6 @@
 /* SSD's loss over matched and mined prior boxes. */
 
-/* ---- mining ------------------------------------------------------------------------------------ */
+/* ---- mining ------------------------------------------------------------------------------ */
 
 /* The class that a matched prior shall have. */
 INLINE int64_t FN(truth_class)(const multibox_args *a, int64_t found) {
@@ -140,7 +140,7 @@ KERNEL(mine_examples) {
     }
 }
 
-/* ---- the loss ---------------------------------------------------------------------------------- */
+/* ---- the loss ---------------------------------------------------------------------------- */
 
 /* Whether prior p takes part in the loss of classes, and whether as one that matches nothing. */
 INLINE int FN(takes_part)(const multibox_args *a, int64_t image, const int64_t *match, int64_t p,
@@ -172,7 +172,8 @@ KERNEL(multibox_loss) {
                 matched++;
             }
             if (FN(takes_part)(m, image, match, p, &is_negative))
-                classes += (double)FN(class_loss)(m, match, is_negative, scores + p * m->classes, p);
+                classes +=
+                    (double)FN(class_loss)(m, match, is_negative, scores + p * m->classes, p);
         }
         partial[image * 3] = location;
         partial[image * 3 + 1] = classes;
@@ -189,7 +190,8 @@ KERNEL(multibox_loss) {
     if (a->normalization == LOSS_BATCH_SIZE) divisor = (double)m->images;
     divisor = MAX(divisor, 1);
     *(real *)m->divisor = (real)divisor;
-    *(real *)a->loss = (real)((location * m->location_weight + classes * m->class_weight) / divisor);
+    const double total = location * m->location_weight + classes * m->class_weight;
+    *(real *)a->loss = (real)(total / divisor);
 }
 
 KERNEL(multibox_location_backward) {
@@ -206,8 +208,10 @@ KERNEL(multibox_location_backward) {
             memset(dx, 0, sizeof error);
             if (found < 0) continue;
             FN(location_error)(m, (const real *)m->offsets + place, p, found, error, slope);
-            for (int k = 0; k < 4; k++)
-                dx[k] = scale * slope[k] * (m->smooth ? FN(smooth_l1_slope)(error[k], 1) : error[k]);
+            for (int k = 0; k < 4; k++) {
+                const real pull = m->smooth ? FN(smooth_l1_slope)(error[k], 1) : error[k];
+                dx[k] = scale * slope[k] * pull;
+            }
         }
     }
 }

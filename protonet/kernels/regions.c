@@ -1,5 +1,5 @@
-/* Regions of interest: pooled into bins of equal number, and proposed from anchors. A region is image,
- * xmin, ymin, xmax, ymax in pixels, the last two inside it. */
+/* Regions of interest: pooled into bins of equal number, and proposed from anchors. A region is
+ * image, xmin, ymin, xmax, ymax in pixels, the last two inside it. */
 
 #define FAR_AWAY 1e9 /* no image is as large: what is beyond is no region */
 
@@ -30,9 +30,10 @@ INLINE FN(bin) FN(bin_of)(int64_t at, real bin_size, real start, int64_t size) {
 typedef struct { real top, left, bin_height, bin_width; } FN(frame);
 
 static FN(frame) FN(frame_of)(const roi_args *a, const real *roi) {
-    const real wide = (roi[3] - roi[1] + 1) * (real)a->pad, high = (roi[4] - roi[2] + 1) * (real)a->pad;
-    const real scale = (real)a->scale;
-    const real left = (real)round((roi[1] - wide) * scale), top = (real)round((roi[2] - high) * scale);
+    const real scale = (real)a->scale, pad = (real)a->pad;
+    const real wide = (roi[3] - roi[1] + 1) * pad, high = (roi[4] - roi[2] + 1) * pad;
+    const real left = (real)round((roi[1] - wide) * scale);
+    const real top = (real)round((roi[2] - high) * scale);
     const real right = (real)round((roi[3] + wide) * scale);
     const real bottom = (real)round((roi[4] + high) * scale);
     return (FN(frame)){top, left, MAX(bottom - top + 1, 1) / (real)a->out_height,
@@ -47,8 +48,8 @@ static void FN(bins_of)(const roi_args *a, FN(frame) frame, FN(bin) *bins) {
         bins[a->out_height + i] = FN(bin_of)(i, frame.bin_width, frame.left, a->width);
 }
 
-/* The greatest of a bin for each of `some` channels, which stand side by side (x[position, channel],
- * `step` apart), and where it is. An empty bin gives 0 and -1. */
+/* The greatest of a bin for each of `some` channels, which stand side by side (positions are `step`
+ * apart), and where it is. An empty bin gives 0 and -1. */
 static void FN(greatest_of_bin)(const real *x, int64_t step, int64_t width, FN(bin) rows,
                                 FN(bin) columns, real *most, int32_t *found, int64_t some) {
     const int empty = rows.to <= rows.from || columns.to <= columns.from;
@@ -129,12 +130,13 @@ KERNEL(roi_max_pool_backward) {
         }
 }
 
-/* ---- position-sensitive pooling: bin (ph, pw) of output c from channel (c G + ph) G + pw ------------ */
+/* ---- position-sensitive pooling: bin (i, j) of output d from channel (d G + i) G + j ----- */
 
 static FN(frame) FN(sensitive_frame)(const roi_args *a, const real *roi) {
     const real scale = (real)a->scale;
     const real left = (real)round(roi[1]) * scale, top = (real)round(roi[2]) * scale;
-    const real right = ((real)round(roi[3]) + 1) * scale, bottom = ((real)round(roi[4]) + 1) * scale;
+    const real right = ((real)round(roi[3]) + 1) * scale;
+    const real bottom = ((real)round(roi[4]) + 1) * scale;
     return (FN(frame)){top, left, MAX(bottom - top, (real)0.1) / (real)a->out_height,
                        MAX(right - left, (real)0.1) / (real)a->out_width};
 }
@@ -194,7 +196,7 @@ KERNEL(roi_position_pool_backward) {
         }
 }
 
-/* ---- proposals ------------------------------------------------------------------------------------ */
+/* ---- proposals --------------------------------------------------------------------------- */
 
 /* An anchor at (x, y), moved and sized by offsets `step` apart, and limited to the image. */
 static void FN(propose_box)(const real *anchor, real x, real y, const real *offset, int64_t step,

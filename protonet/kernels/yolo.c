@@ -50,7 +50,7 @@ KERNEL(yolo_boxes) {
     }
 }
 
-/* ---- the loss ---------------------------------------------------------------------------------- */
+/* ---- the loss ---------------------------------------------------------------------------- */
 
 typedef struct { FN(middle) box; int64_t label; } FN(object);
 
@@ -69,14 +69,16 @@ static int FN(object_of)(const region_loss_args *a, int64_t image, int64_t t, FN
         object->box = (FN(middle)){row[1], row[2], row[3], row[4]};
     }
     if (!(object->box.width > 0 && object->box.height > 0)) return 0;
-    if (!(object->box.x >= 0 && object->box.x < 1 && object->box.y >= 0 && object->box.y < 1)) return 0;
+    const FN(middle) box = object->box;
+    if (!(box.x >= 0 && box.x < 1 && box.y >= 0 && box.y < 1)) return 0;
     if (!(label > -1 && label < (real)a->labels)) return -1;
     object->label = a->label_map ? ((const int64_t *)a->label_map)[(int64_t)label] : (int64_t)label;
     return 1;
 }
 
 /* The anchor whose shape fits a true box best: its own, or what is predicted there. */
-static int64_t FN(best_anchor)(const region_loss_args *a, const real *x, FN(middle) box, int64_t at) {
+static int64_t FN(best_anchor)(const region_loss_args *a, const real *x, FN(middle) box,
+                               int64_t at) {
     const yolo_grid *g = &a->grid;
     const real *sizes = g->anchor_sizes;
     int64_t best = 0;
@@ -199,8 +201,8 @@ KERNEL(region_loss) {
     *(int64_t *)a->bad = -1;
     for (int64_t image = g->images - 1; image >= 0; image--) {
         total += partial[2 * image];
-        if (partial[2 * image + 1] >= 0)
-            *(int64_t *)a->bad = (a->rows ? 0 : image * a->truths) + (int64_t)partial[2 * image + 1];
+        const int64_t bad = (int64_t)partial[2 * image + 1];
+        if (bad >= 0) *(int64_t *)a->bad = bad + (a->rows ? 0 : image * a->truths);
     }
     *(real *)a->loss = (real)(total / (double)MAX(g->images, 1));
 }
@@ -213,7 +215,7 @@ KERNEL(scale_by) {
     FOR_EACH(i, a->n, 1) y[i] = factor * x[i];
 }
 
-/* ---- blocks to channels -------------------------------------------------------------------------- */
+/* ---- blocks to channels ------------------------------------------------------------------ */
 
 KERNEL(reorg) {
     ARGS(reorg);

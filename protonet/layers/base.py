@@ -207,7 +207,7 @@ class Layer:
         return {}
 
     def restore(self, state: Mapping[str, int | bytes]) -> None:
-        """Takes back what `state` returned; `random` is restored before. LayerError if this
+        """Takes back what `state` returned; `random` is restored afterwards. LayerError if this
         layer cannot have returned it."""
 
     def close(self) -> None:

@@ -34,14 +34,13 @@ def restore_net(net: Net, state: NetRunState) -> None:
         found = known.get(layer.name)
         if found is None:
             continue
-        if len(found.random) == _GENERATOR_BYTES:
-            layer.random.bit_generator.state = _generator_state(found.random)
+        values = {v.name: v.data if v.HasField("data") else v.integer for v in found.value}
         try:
-            layer.restore(
-                {v.name: v.data if v.HasField("data") else v.integer for v in found.value}
-            )
+            layer.restore(values)
         except LayerError as error:
             raise Error(layer_diagnostic(net.graph, net.graph.nodes[index], error)) from None
+        if len(found.random) == _GENERATOR_BYTES:  # last: a layer may draw while it is restored
+            layer.random.bit_generator.state = _generator_state(found.random)
 
 
 def _layer_state(layer: Layer) -> LayerRunState:

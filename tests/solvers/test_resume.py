@@ -11,6 +11,7 @@ from small_training import RULE_FIELDS, write_small, write_solver
 from protonet import kernels
 from protonet.solvers import Solver
 from protonet.solvers.events import IterationDone, NetTested
+from protonet.solvers.run_state import net_state
 
 
 def bits(solver: Solver) -> list[bytes]:
@@ -48,6 +49,10 @@ def test_half_and_half_is_the_same_as_straight(
     assert later == losses[9:]
     assert values(later_tests) == values([t for t in tests if t.iteration > 9])
     assert bits(resumed) == bits(straight)
+    for net, other in zip(
+        (resumed.net, *resumed.test_nets), (straight.net, *straight.test_nets), strict=True
+    ):
+        assert net_state(net) == net_state(other)
 
 
 def test_a_run_without_a_seed_is_resumed_exactly_too(folder: Path) -> None:
