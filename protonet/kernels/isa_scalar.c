@@ -1,7 +1,7 @@
 /* One element at a time: the twin that the others are tested against. */
 #if 1
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-tree-vectorize")
+#pragma GCC optimize("O1")
 #endif
 #define ISA scalar
 #define LANES_FLOAT 1
