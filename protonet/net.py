@@ -8,7 +8,7 @@ Python (data sources, layers whose work depends on the data).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -161,7 +161,7 @@ class Net:
             shapes = [blob.shape for blob in bottom]
             self._forward_pass.forget(index)
             self._backward_pass.forget(index)
-            if not bottom and self._known[index] and not layer.dynamic:
+            if not bottom and self._known[index] and (layer.is_data or not layer.dynamic):
                 tops = [blob.shape for blob in top]  # an input keeps what the user made of it
             else:
                 tops = self._judged(node, layer, shapes)
@@ -251,6 +251,22 @@ class Net:
         """Runs layers first … last backward by index, first ≥ last."""
         first = len(self.layers) - 1 if first is None else first
         self._backward_pass.run(first, last)
+
+    def before_forward(self, call: Callable[[int], object]) -> None:
+        """Calls `call` with the layer's index before each layer of every forward pass."""
+        self._forward_pass.before.append(call)
+
+    def after_forward(self, call: Callable[[int], object]) -> None:
+        """Calls `call` with the layer's index after each layer of every forward pass."""
+        self._forward_pass.after.append(call)
+
+    def before_backward(self, call: Callable[[int], object]) -> None:
+        """Calls `call` with the layer's index before each layer of every backward pass."""
+        self._backward_pass.before.append(call)
+
+    def after_backward(self, call: Callable[[int], object]) -> None:
+        """Calls `call` with the layer's index after each layer of every backward pass."""
+        self._backward_pass.after.append(call)
 
     def clear_param_diffs(self) -> None:
         """Sets all parameters' gradients to zero."""

@@ -14,7 +14,8 @@ class RecordedPass:
 
     `step(index)` runs one layer from Python. What it calls is recorded, and replayed on later
     passes, unless the layer is `dynamic`: then it is called on every pass. `forget(index)` has a
-    layer recorded afresh. `direction` is 1 forward and −1 backward.
+    layer recorded afresh. `direction` is 1 forward and −1 backward. Functions in `before` and
+    `after` are called with the index of each layer around its run.
     """
 
     def __init__(
@@ -23,6 +24,8 @@ class RecordedPass:
         self.dynamic, self.direction, self.step = dynamic, direction, step
         self.tapes: dict[int, kernels.Tape] = {}
         self.stretches: dict[tuple[int, int], list[int | kernels.Tape]] = {}
+        self.before: list[Callable[[int], object]] = []
+        self.after: list[Callable[[int], object]] = []
 
     def forget(self, index: int) -> None:
         self.tapes.pop(index, None)
@@ -30,6 +33,9 @@ class RecordedPass:
 
     def run(self, first: int, last: int) -> None:
         """Runs layers first … last (both included, in the pass's direction)."""
+        if self.before or self.after:
+            self._one_by_one(first, last)
+            return
         stretch = self.stretches.get((first, last))
         if stretch is None:
             self._one_by_one(first, last)
@@ -46,6 +52,8 @@ class RecordedPass:
 
     def _one_by_one(self, first: int, last: int) -> None:
         for index in range(first, last + self.direction, self.direction):
+            for call in self.before:
+                call(index)
             if self.dynamic[index]:
                 self.step(index)
             elif index in self.tapes:
@@ -54,6 +62,8 @@ class RecordedPass:
                 with kernels.Tape() as tape:
                     self.step(index)
                 self.tapes[index] = tape
+            for call in self.after:
+                call(index)
 
     def _join(self, first: int, last: int) -> list[int | kernels.Tape]:
         stretch: list[int | kernels.Tape] = []

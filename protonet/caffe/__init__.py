@@ -1,6 +1,46 @@
-"""pycaffe's public names, served by protonet: `import protonet.caffe as caffe`."""
+"""pycaffe's public names, served by protonet: `import protonet.caffe as caffe`.
+
+Scripts that say `import caffe` run unchanged by `python -m protonet.caffe SCRIPT ARGUMENTS`, or
+after `protonet.caffe.bind()`.
+"""
 
 from protonet.layers.base import TEST, TRAIN
-from protonet.layers.python_layer import PythonLayer as Layer
 
-__all__ = ["TEST", "TRAIN", "Layer"]
+from . import proto
+from ._caffe import (
+    NCCL,
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    Layer,
+    NesterovSolver,
+    Net,
+    RMSPropSolver,
+    SGDSolver,
+    Timer,
+    __version__,
+    get_solver,
+    has_nccl,
+    init_log,
+    layer_type_list,
+    log,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_multiprocess,
+    set_random_seed,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
+from .binding import bind
+from .errors import CaffeError
+
+__all__ = [
+    "NCCL", "TEST", "TRAIN", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "CaffeError",
+    "Layer", "NesterovSolver", "Net", "RMSPropSolver", "SGDSolver", "Timer", "__version__", "bind",
+    "get_solver", "has_nccl", "init_log", "layer_type_list", "log", "proto", "set_device",
+    "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count",
+    "set_solver_rank", "solver_count", "solver_rank",
+]  # fmt: skip

@@ -18,7 +18,8 @@ _DIMENSIONS = ("num", "channels", "height", "width")
 
 @register("DummyData")
 class DummyData(DataLayer):
-    """Blobs filled by data_filler: a constant one once, any other before each forward.
+    """Blobs filled by data_filler: a constant one when the net is made, any other before each
+    forward.
 
     Shapes:     one `shape` (or num, channels, height, width, of former times) for each top, or
                 one for all of them.
@@ -79,9 +80,14 @@ class DummyData(DataLayer):
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         return self._shapes
 
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for number, (blob, filler) in enumerate(zip(top, self._fillers, strict=True)):
+            if filler.type == "constant" and not self._filled[number]:
+                blob.data.fill(filler.value)
+                self._filled[number] = True
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for number, (blob, filler) in enumerate(zip(top, self._fillers, strict=True)):
-            if not self._filled[number] or filler.type != "constant":
+            if filler.type != "constant":
                 fill(blob.data, filler, np.random.default_rng([self.key, self.position, number]))
-                self._filled[number] = True
         self.position += 1

@@ -37,8 +37,10 @@ class PythonLayer:
                              set bottom[i].diff where propagate_down[i]; add to blobs[i].diff
     """
 
+    type: str = "Python"
     param_str: str = ""
     phase: int = TEST
+    blobs: list[Blob]
 
     def __init__(self, *_: object) -> None:
         self.blobs = BlobVector()
@@ -147,7 +149,11 @@ class Python(Layer):
         return [Parameter(blob.shape, initial=blob.data) for blob in self._made(bottom).blobs]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        # From here on the user's object sees the net's own blobs.
+        # From here on the user's object sees the net's own blobs, with what `setup` put there.
+        if top is not self._top:
+            for mine, blob in zip(self._top, top, strict=True):
+                if mine.count == blob.count:
+                    blob.data.reshape(-1)[:] = mine.data.reshape(-1)
         self._bottom, self._top = bottom, top
         if self._instance is not None:
             self._instance.blobs[:] = self.blobs

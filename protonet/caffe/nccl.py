@@ -1,0 +1,25 @@
+"""NCCL: pycaffe's name for gradients exchanged between GPUs; one CPU has nothing to do."""
+
+from __future__ import annotations
+
+import secrets
+
+from .processors import warn_of_gpu
+
+__all__ = ["NCCL"]
+
+
+class NCCL:
+    """Stands where scripts for several GPUs put it: a callback of a solver, a hook of a net."""
+
+    def __init__(self, solver: object, uid: str) -> None:
+        warn_of_gpu("NCCL")
+        self.uid = uid
+
+    @staticmethod
+    def new_uid() -> str:
+        """Returns a word that no other group of solvers has."""
+        return secrets.token_hex(16)
+
+    def bcast(self) -> None:
+        """Gives all solvers the first one's parameters: there is only one."""
