@@ -76,6 +76,7 @@ RULE_FIELDS: dict[str, dict[str, Any]] = {
     "RMSProp": {"rms_decay": 0.9},
     "AdaDelta": {"momentum": 0.9, "delta": 1e-6},
     "Adam": {"momentum": 0.9},
+    "AdamW": {"momentum": 0.9, "weight_decay": 0.01},
 }
 
 

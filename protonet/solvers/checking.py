@@ -28,7 +28,7 @@ __all__ = ["check_solver"]
 REGULARIZATIONS = ("L2", "L1")
 
 # What each policy reads besides base_lr; without the first it cannot work at all.
-_POLICY_NEEDS = {"step": "stepsize", "poly": "max_iter"}
+_POLICY_NEEDS = {"step": "stepsize", "poly": "max_iter", "cosine": "max_iter"}
 _POLICY_USES = {
     "step": ("gamma",),
     "exp": ("gamma",),
@@ -36,9 +36,14 @@ _POLICY_USES = {
     "multistep": ("gamma", "stepvalue"),
     "poly": ("power",),
     "sigmoid": ("gamma", "stepsize"),
+    "plateau": ("gamma", "plateau_winsize"),
 }
 _BETWEEN_ZERO_AND_ONE = ("momentum", "momentum2")
-_NOT_NEGATIVE = ("base_lr", "delta")
+_NOT_NEGATIVE = ("base_lr", "delta", "warmup_start_lr", "min_lr")
+_POLICY_OF = {
+    "stepvalue": "multistep", "plateau_winsize": "plateau", "stagelr": "multifixed",
+    "stageiter": "multifixed",
+}  # fmt: skip
 
 
 def check_solver(
@@ -78,6 +83,11 @@ class _Checks:
                 help="leave momentum out"
                 + (", the decay of its mean is rms_decay" if param.type == "RMSProp" else ""),
             )  # fmt: skip
+        elif rule.decoupled and param.regularization_type == "L1" and param.weight_decay:
+            yield self._say(
+                "E403", f"the decay of {param.type} is L2, not L1", ("regularization_type",),
+                help="leave regularization_type out, or use Adam",
+            )  # fmt: skip
         if param.regularization_type not in REGULARIZATIONS:
             near = nearest(param.regularization_type, REGULARIZATIONS)
             yield self._say(
@@ -98,14 +108,14 @@ class _Checks:
                 help=f'did you mean "{near}"?' if near else f"it is one of {', '.join(POLICIES)}",
             )  # fmt: skip
             return
-        if not param.base_lr:
+        if not param.base_lr and policy != "multifixed":
             yield self._say(
                 "W402", "base_lr is 0: nothing will be learned", ("base_lr",),
                 help="set base_lr, 0.01 say",
             )  # fmt: skip
         needed = _POLICY_NEEDS.get(policy)
         has = needed is not None and self._has(needed)
-        only_tests = policy == "poly" and has and param.max_iter == 0  # no rate is ever asked for
+        only_tests = needed == "max_iter" and has and param.max_iter == 0  # needs no rate
         if needed and getattr(param, needed) <= 0 and not only_tests:
             yield self._say(
                 "E403",
@@ -120,13 +130,21 @@ class _Checks:
                     ("lr_policy",),
                 )  # fmt: skip
         yield from self._stepvalues()
+        yield from self._warmup()
 
     def _stepvalues(self) -> Iterator[Diagnostic]:
-        values = self.param.stepvalue
-        if values and self.param.lr_policy != "multistep":
+        param, values = self.param, self.param.stepvalue
+        for name, policy in _POLICY_OF.items():
+            if self._has(name) and param.lr_policy != policy:
+                yield self._say(
+                    "W401", f"lr_policy {param.lr_policy} does not use {name}",
+                    (name, 0), help=f"{name} belongs to {policy}",
+                )  # fmt: skip
+        rates, ends = len(param.stagelr), len(param.stageiter)
+        if param.lr_policy == "multifixed" and (rates != ends or not rates):
             yield self._say(
-                "W401", f"lr_policy {self.param.lr_policy} does not use stepvalue",
-                ("stepvalue", 0), help="stepvalue belongs to multistep",
+                "E403", f"lr_policy multifixed has {rates} stagelr and {ends} stageiter",
+                ("lr_policy",), help="write both once for each stage",
             )  # fmt: skip
         for index in range(1, len(values)):
             if values[index] < values[index - 1]:
@@ -137,16 +155,30 @@ class _Checks:
                     ("stepvalue", index), help="write them in ascending order",
                 )  # fmt: skip
 
+    def _warmup(self) -> Iterator[Diagnostic]:
+        param = self.param
+        if param.warmup_start_lr and param.warmup_iter < 1:
+            yield self._say(
+                "W401", "warmup_start_lr without warmup_iter: there is no warm-up",
+                ("warmup_start_lr",), help="say how many iterations it takes: warmup_iter: 1000",
+            )  # fmt: skip
+        if param.warmup_iter >= param.max_iter > 0:
+            yield self._say(
+                "W403",
+                f"the warm-up takes all {param.max_iter} iterations: the policy never acts",
+                ("warmup_iter",),
+            )
+
     def _meaning(self, policy: str, name: str) -> str:
         if name == "gamma":
-            when = {"step": "after the first step", "multistep": "after the first step",
-                    "exp": "after the first iteration"}  # fmt: skip
-            if policy in when:
-                return f"it is 0 then, and so is the rate {when[policy]}"
+            if policy in ("step", "multistep", "plateau"):
+                return "it is 0 then, and so is the rate after the first step"
+            if policy == "exp":
+                return "it is 0 then, and so is the rate after the first iteration"
             return "it is 0 then, and the rate never changes"
         if name == "power":
             return "it is 0 then, and the rate never changes"
-        if name == "stepvalue":
+        if name in ("stepvalue", "plateau_winsize"):
             return "the rate never changes"
         return "it is 0 then"
 
@@ -156,6 +188,8 @@ class _Checks:
         for name in ("iter_size", "average_loss"):
             if getattr(param, name) < 1:
                 yield self._out_of_range("E408", name, "at least 1")
+        if param.warmup_iter < 0:
+            yield self._out_of_range("E408", "warmup_iter", "at least 0")
         if "gamma" in _POLICY_USES.get(param.lr_policy, ()) and not param.gamma >= 0:
             yield self._out_of_range("E408", "gamma", "at least 0")
         if param.type == "RMSProp" and not 0 <= param.rms_decay < 1:

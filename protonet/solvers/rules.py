@@ -13,6 +13,11 @@ With g the gradient after clipping, division by iter_size and decay, η = rate �
                c = √(1 − β^t) / (1 − μ^t)           β = momentum2     w ← w − η c m / (√v + δ)
 
 t counts from 1. Decay is part of g, in Adam too. (Caffe 1.0)
+
+    AdamW      as Adam, but the decay is no part of g: w ← w − η c m / (√v + δ) − η λ w
+
+with λ = weight_decay · decay_mult. (Loshchilov, Hutter, Decoupled Weight Decay
+Regularization, 2019)
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ class Rule:
     constants: Callable[[SolverParameter], dict[str, float]] = _nothing
     correction: Callable[[SolverParameter, int], float] = _no_correction
     momentum: bool = True  # False: the field must be 0
+    decoupled: bool = False  # the decay is no part of the gradient
 
 
 def _momentum(param: SolverParameter) -> dict[str, float]:
@@ -78,4 +84,5 @@ RULES: dict[str, Rule] = {
     "RMSProp": Rule("update_rmsprop", 1, _rms_decay, momentum=False),
     "AdaDelta": Rule("update_adadelta", 2, _momentum_as_decay),
     "Adam": Rule("update_adam", 2, _two_momenta, _bias_correction),
+    "AdamW": Rule("update_adam", 2, _two_momenta, _bias_correction, decoupled=True),
 }

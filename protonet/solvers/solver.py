@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -54,8 +53,9 @@ class Solver:
     the like may be changed at any time. Raises protonet.Error with all diagnostics.
 
     `keep`: how many snapshots stay on the disk when a new one is written; None for all.
-    `watch_numbers`: a loss or a weight that is not a number raises an Error that tells where it
-    came from. False goes on regardless, as Caffe does.
+    `watch_numbers`: a loss or a weight that is not a number, or a softmax loss that has long
+    been as large as it can be, raises an Error that tells where it came from; so does what
+    passes loss_limit or gradient_limit. False goes on regardless, as Caffe does.
     """
 
     def __init__(
@@ -81,14 +81,15 @@ class Solver:
         self.net: Net = maker.train_net(files)
         self.test_nets: list[Net] = maker.test_nets(self.net, files)
         self.prefix = snapshot_prefix(self.param, self.document.source.file) or "snapshot"
-        self.rate = LearningRate(self.param)
-        self.updater = Updater(self.net, self.param)
         self.listeners = Listeners()
+        self.rate = LearningRate(self.param, self._remark)
+        self.updater = Updater(self.net, self.param)
         self.iter = 0
         self.stopped = False  # the last step or solve ended because it was asked to
         self.rate_used = 0.0  # of the last update
         self.keep: int | None = None
         self.watch_numbers = True
+        self._watch = watch.LossWatch(self)
         self.last_snapshot: SnapshotFiles | None = None
         self._last_snapshot_iter = -1
         self._stop_wanted = self._snapshot_wanted = False
@@ -113,6 +114,14 @@ class Solver:
         """Calls `listener` with SnapshotTaken when a snapshot is on the disk; a decorator, too."""
         self.listeners.add(events.SnapshotTaken, listener)
         return listener
+
+    def add_callback(
+        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]
+    ) -> None:
+        """Calls the first before the passes of each iteration, when the gradients are zero, and
+        the second after them, before the update; as pycaffe's."""
+        self.listeners.add(events.IterationStarted, lambda event: on_start())
+        self.listeners.add(events.GradientsReady, lambda event: on_gradients_ready())
 
     # ---- running
 
@@ -211,6 +220,7 @@ class Solver:
         loss /= param.iter_size
         self._window.add(loss)
         outputs = outputs_of(self.net) if displays else []
+        self.rate.observe(iteration, self._window.mean)
         self._tell(events.GradientsReady(iteration))
         self.apply_update(keep_change)
         if displays:
@@ -223,8 +233,8 @@ class Solver:
         """One forward and backward pass; returns the loss."""
         net = self.net
         loss = debug.forward(net, self._remark) if tells else net.run_forward()
-        if self.watch_numbers and not math.isfinite(loss):
-            raise Error(watch.broken_loss(self, loss))
+        if self.watch_numbers:
+            self._watch.judge(loss)
         if tells:
             debug.backward(net, self._remark)
         else:
@@ -236,15 +246,10 @@ class Solver:
 
         Afterwards `diff` holds the change, or zeros if not `keep_change`.
         """
-        step_before = self.rate.current_step
         self.rate_used = self.rate(self.iter)
-        if self.param.lr_policy == "multistep" and self.rate.current_step != step_before:
-            self._remark(
-                f"MultiStep Status: Iteration {self.iter}, step = {self.rate.current_step}"
-            )
         is_finite = self.updater.run(self.rate_used, self.iter, keep_change)
-        if not is_finite and self.watch_numbers:
-            raise Error(watch.broken_weights(self))
+        if self.watch_numbers:
+            watch.judge_update(self, is_finite)
         self.iter += 1
 
     def _display(
@@ -318,6 +323,7 @@ class Solver:
             self.iter, files.model, self.updater.history, self.rate.current_step,
             [net_state(net) for net in (self.net, *self.test_nets)],
             list(self._window.losses),
+            minimum_loss=self.rate.minimum_loss, last_event=self.rate.last_event,
         )  # fmt: skip
         stamp(state, files.model)
         write_state(files.state, state)
@@ -364,6 +370,7 @@ class Solver:
             self.net.copy_from(model)
         self.updater.restore(state.history)
         self.iter, self.rate.current_step = state.iteration, state.current_step
+        self.rate.minimum_loss, self.rate.last_event = state.minimum_loss, state.last_event
         for net, running in zip((self.net, *self.test_nets), state.nets, strict=False):
             restore_net(net, running)
         self._window = LossWindow(self.param.average_loss, state.recent_loss)

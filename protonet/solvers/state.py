@@ -9,6 +9,7 @@ Codes: E310 to E315 as for other binary files, E312 also for a wrong checksum.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,7 @@ class State:
     `history` is the update rule's state as arrays: one per parameter, for AdaDelta and Adam two
     (first those of all parameters, then the others). `learned_net` names the file of the weights;
     `learned_net_crc32` and `learned_net_bytes` are None if unknown (a state of Caffe's).
+    `minimum_loss` and `last_event` belong to the policy `plateau`.
     """
 
     iteration: int
@@ -43,6 +45,8 @@ class State:
     recent_loss: list[float] = field(default_factory=list)
     learned_net_crc32: int | None = None
     learned_net_bytes: int | None = None
+    minimum_loss: float = math.inf
+    last_event: int = 0
 
 
 def read_state(path: FilePath) -> State:

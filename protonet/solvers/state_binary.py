@@ -7,6 +7,7 @@ checksum. So a file that is cut off anywhere shows it: after the first a last ha
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Iterable
@@ -69,17 +70,22 @@ def state_of(message: SolverState, history: list[Array]) -> State:
         list(message.net_run_state), list(message.recent_loss),
         message.learned_net_crc32 if message.HasField("learned_net_crc32") else None,
         message.learned_net_bytes if message.HasField("learned_net_bytes") else None,
+        message.minimum_loss if message.HasField("minimum_loss") else math.inf,
+        message.iter_last_event,
     )  # fmt: skip
 
 
 def extras(state: State) -> SolverState:
     """Gives the fields that Caffe does not have, without the checksum."""
-    return SolverState(
+    message = SolverState(
         net_run_state=state.nets,
         recent_loss=state.recent_loss,
         learned_net_crc32=state.learned_net_crc32,
         learned_net_bytes=state.learned_net_bytes,
     )
+    if state.minimum_loss < math.inf:
+        message.minimum_loss, message.iter_last_event = state.minimum_loss, state.last_event
+    return message
 
 
 def write_state_binary(path: FilePath, state: State) -> None:

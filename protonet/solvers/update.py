@@ -2,11 +2,13 @@
 
 Order, as in Caffe: the norm of the accumulated gradient of all parameters is clipped; the
 gradient is divided by iter_size; the decay is added; the rule is applied with rate · lr_mult.
+A solver's gradient_limit has the norm taken too.
 One pass over each parameter does the last three, one pass over its gradient the first.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +103,8 @@ class Updater:
 
     @property
     def gradient_norm(self) -> float:
-        """The L2 norm of the last accumulated gradient, before clipping; 0 unless it is clipped."""
+        """The L2 norm of the last accumulated gradient, before clipping; 0 unless the solver has
+        clip_gradients or gradient_limit."""
         return float(self._step[lib.UPDATE_NORM])
 
     def _basis(self) -> list[Any]:
@@ -111,7 +114,7 @@ class Updater:
         basis += [blob.diff for blob in net.learnable_params]
         basis += [
             self.rule.constants(param), param.weight_decay, param.regularization_type,
-            param.clip_gradients, param.iter_size, list(net.params_lr),
+            param.clip_gradients, param.iter_size, param.gradient_limit, list(net.params_lr),
             list(net.params_weight_decay),
         ]  # fmt: skip
         return basis
@@ -128,7 +131,7 @@ class Updater:
         self._scale_gradient()
         count = len(self.net.learnable_params)
         constants = self.rule.constants(self.param)
-        is_l1 = self.param.regularization_type == "L1"
+        kind = "decoupled" if self.rule.decoupled else self.param.regularization_type.lower()
         for index, blob in enumerate(self.net.learnable_params):
             decay = self.param.weight_decay * self.net.params_weight_decay[index]
             kernels.call(
@@ -138,16 +141,17 @@ class Updater:
                 second=self.history[count + index] if self.rule.states > 1 else None,
                 step=self._step, broken=self._broken,
                 lr_mult=self.net.params_lr[index],
-                l1=decay if is_l1 else 0.0, l2=0.0 if is_l1 else decay,
-                **constants,
+                **{kind: decay}, **constants,
             )  # fmt: skip
 
     def _scale_gradient(self) -> None:
         """Sets the factor before the gradient: the clipping's, divided by iter_size."""
         limit, share = self.param.clip_gradients, 1.0 / self.param.iter_size
-        if limit < 0:
-            self._step[lib.UPDATE_SCALE] = share
+        if limit < 0 and self.param.gradient_limit <= 0:
+            self._step[lib.UPDATE_SCALE], self._step[lib.UPDATE_NORM] = share, 0
             return
+        if limit < 0:
+            limit = math.inf
         blocks = [-(-blob.count // lib.UPDATE_BLOCK) for blob in self.net.learnable_params]
         # The sums are doubles in both variants of the kernels, which float64 would choose.
         sums = np.zeros(sum(blocks), np.float64).view(np.int64)

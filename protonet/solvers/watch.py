@@ -1,45 +1,99 @@
-"""Telling what happened when a number in training is no number any more.
+"""Watching the numbers of a training, and telling what happened when they went wrong.
 
-Codes: E420 the loss, E421 a weight.
+Codes: E420 the loss is no number, E421 a weight is none, E422 a softmax loss that cannot grow any
+more, E423 a loss above loss_limit, E424 a gradient above gradient_limit.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from protonet.blob import Blob
-from protonet.prototxt.diagnostics import Diagnostic, Span
+from protonet.layers.softmax import SoftmaxWithLoss
+from protonet.prototxt.diagnostics import Diagnostic, Error, Span
 
 if TYPE_CHECKING:
     from protonet.net import Net
 
     from .solver import Solver
 
-__all__ = ["broken_loss", "broken_weights"]
+__all__ = ["LossWatch", "judge_update"]
 
 _LARGE_INPUT = 20.0  # raw pixels reach 255; what is scaled or centred stays far below
+_LARGEST_SOFTMAX_LOSS = 87.33  # for one label; 87.3365 but for rounding
+_PATIENCE = 100  # passes: a few may be so at the beginning
 _TAKES_LOGARITHM = frozenset(
     {"Log", "Power", "MultinomialLogisticLoss", "InfogainLoss", "SoftmaxWithLoss"}
 )
 
 
-def broken_loss(solver: Solver, loss: float) -> Diagnostic:
-    """Explains a loss that is infinite or no number; call it right after the forward pass."""
-    what = "not a number" if np.isnan(loss) else "infinite"
-    return _explained(solver, "E420", f"iteration {solver.iter}: the loss is {what}", False)
+class LossWatch:
+    """Looks at the loss of each pass of a solver, right after the forward pass."""
+
+    def __init__(self, solver: Solver) -> None:
+        self._solver = solver
+        self._saturated = 0  # passes in a row
+
+    def judge(self, loss: float) -> None:
+        """Raises Error E420, E422 or E423 where the loss says that training has gone wrong."""
+        solver = self._solver
+        front = f"iteration {solver.iter}: the loss is"
+        if not math.isfinite(loss):
+            what = "not a number" if math.isnan(loss) else "infinite"
+            raise Error(_explained(solver, "E420", f"{front} {what}", False))
+        if 0 < solver.param.loss_limit < loss:
+            what = f"{loss:g}, above loss_limit ({solver.param.loss_limit:g})"
+            raise Error(_explained(solver, "E423", f"{front} {what}", False))
+        saturated = _saturated_loss(solver.net) if loss > 0 else None
+        self._saturated = self._saturated + 1 if saturated is not None else 0
+        if saturated is not None and self._saturated >= _PATIENCE:
+            index, value = saturated
+            what = (
+                f"stuck at {value:g}: every label's probability has been 0 for {_PATIENCE} passes"
+            )
+            raise Error(_explained(solver, "E422", f"{front} {what}", False, index))
 
 
-def broken_weights(solver: Solver) -> Diagnostic:
-    """Explains weights that are not finite; call it right after the update that found them so."""
-    found = _first_broken_weight(solver.net)
-    what = found[1] if found else "a parameter"
-    message = f"iteration {solver.iter}: {what} is infinite or not a number after the update"
-    return _explained(solver, "E421", message, True)
+def judge_update(solver: Solver, is_finite: bool) -> None:
+    """Raises Error E421 if the update has left weights that are not finite, and E424 where the
+    gradient's norm passes the solver's limit; call it right after the update."""
+    if not is_finite:
+        found = _first_broken_weight(solver.net)
+        what = found[1] if found else "a parameter"
+        message = f"iteration {solver.iter}: {what} is infinite or not a number after the update"
+        raise Error(_explained(solver, "E421", message, True))
+    limit, norm = solver.param.gradient_limit, solver.updater.gradient_norm
+    if 0 < limit < norm:
+        message = f"the gradient's norm is {norm:g}, above gradient_limit ({limit:g})"
+        raise Error(_explained(solver, "E424", f"iteration {solver.iter}: {message}", True))
 
 
-def _explained(solver: Solver, code: str, message: str, looks_at_weights: bool) -> Diagnostic:
+def _saturated_loss(net: Net) -> tuple[int, float] | None:
+    """Finds a softmax loss to which each label gives all that one can: 87.3365 = −log(FLT_MIN),
+    where its probability is 0 as far as floats can tell."""
+    for index, (layer, node) in enumerate(zip(net.layers, net.graph.nodes, strict=True)):
+        if not isinstance(layer, SoftmaxWithLoss) or layer.class_weights:
+            continue
+        top, label = (net.graph.blob_names[i] for i in (node.tops[0], node.bottoms[1]))
+        value = float(net.blobs[top].data)
+        total = value * float(layer.normalizer[0])
+        if total < _LARGEST_SOFTMAX_LOSS:
+            continue
+        labels = net.blobs[label].data
+        ignored = layer.normalization.ignore_label
+        count = labels.size if ignored is None else int((labels != ignored).sum())
+        if count and total >= count * _LARGEST_SOFTMAX_LOSS:
+            return index, value
+    return None
+
+
+def _explained(
+    solver: Solver, code: str, message: str, looks_at_weights: bool, layer: int | None = None
+) -> Diagnostic:
+    """Explains what was found: at this layer, or else at the first whose numbers are broken."""
     net = solver.net
     found = _first_broken_top(net)
     if looks_at_weights:
@@ -50,6 +104,9 @@ def _explained(solver: Solver, code: str, message: str, looks_at_weights: bool) 
         index, what = found
         notes.append(f"{what} is the first that is not finite: {net.graph.nodes[index].title}")
         spans = net.graph.places(net.graph.nodes[index].path)
+    elif layer is not None:
+        notes.append(net.graph.nodes[layer].title)
+        spans = net.graph.places(net.graph.nodes[layer].path)
     if solver.last_snapshot is not None:
         notes.append(f"the last snapshot is {solver.last_snapshot.state}")
     else:

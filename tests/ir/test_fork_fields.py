@@ -57,7 +57,7 @@ def test_fork_fields_in_messages_of_caffe_are_told(text: str) -> None:
 
 
 def test_fork_fields_of_solvers_and_of_nets_in_them_are_told() -> None:
-    text = "warmup_iter: 3\nnet_param {\nlayer { data_param { shuffle: true } } }"
+    text = "rampup_interval: 3\nnet_param {\nlayer { data_param { shuffle: true } } }"
     found = [d for d in solver_document(text).diagnostics if d.code == "W123"]
     assert {d.spans[0].line for d in found} == {1, 3}
 

@@ -28,6 +28,12 @@ CASES = [
     ("test_iter: -1\ntest_interval: 5\n", "E408", 5, ""),
     ('test_net: "net.prototxt"\ntest_interval: 5\n', "E405", 5, "once for each test net"),
     ("test_iter: 5\ntest_interval: 5\ntest_state {}\ntest_state {}\n", "E405", 7, ""),
+    ("warmup_start_lr: 0.1\n", "W401", 5, "warmup_iter: 1000"),
+    ("warmup_iter: -1\n", "E408", 5, ""),
+    ("warmup_iter: 10\n", "W403", 5, ""),
+    ("min_lr: -1\n", "W403", 5, ""),
+    ("plateau_winsize: 5\n", "W401", 5, "belongs to plateau"),
+    ('type: "AdamW"\nweight_decay: 0.1\nregularization_type: "L1"\n', "E403", 7, "use Adam"),
     ('weights: "net.prototxt, missing.caffemodel"\n', "E407", 5, "from the folder"),
 ]
 
@@ -44,6 +50,9 @@ POLICIES = [
         'base_lr: 0.1\nlr_policy: "multistep"\ngamma: 0.1\nstepvalue: 5\nstepvalue: 4\n',
         "W401", 5, "ascending",
     ),
+    ('base_lr: 0.1\nlr_policy: "cosine"\n', "E403", 2, ""),
+    ('base_lr: 0.1\nlr_policy: "plateau"\ngamma: 0.1\n', "W401", 2, ""),
+    ('lr_policy: "multifixed"\nstagelr: 0.1\n', "E403", 1, "once for each stage"),
     ('lr_policy: "fixed"\nbase_lr: 0\n', "W402", 2, "0.01"),
 ]  # fmt: skip
 

@@ -353,3 +353,31 @@ def test_a_frozen_layer_keeps_its_weights(folder: Path) -> None:
     before = solver.net.params["ip1"][0].data.copy()
     solver.step(3)
     np.testing.assert_array_equal(solver.net.params["ip1"][0].data, before)
+
+
+def test_callbacks_stand_around_the_passes(folder: Path) -> None:
+    solver = Solver(write_small(folder))
+    seen: list[tuple[str, int, bool]] = []
+
+    def note(what: str) -> None:
+        has_gradient = any(blob.diff.any() for blob in solver.net.learnable_params)
+        seen.append((what, solver.iter, has_gradient))
+
+    solver.add_callback(lambda: note("start"), lambda: note("gradients"))
+    solver.step(2)
+    assert seen == [
+        ("start", 0, False), ("gradients", 0, True), ("start", 1, False), ("gradients", 1, True),
+    ]  # fmt: skip
+
+
+def test_a_callback_may_change_the_gradient(folder: Path) -> None:
+    solver = Solver(write_small(folder))
+    before = [solver.net.params[name][0].data.copy() for name in ("ip1", "ip2")]
+
+    def erase() -> None:
+        solver.net.clear_param_diffs()
+
+    solver.add_callback(lambda: None, erase)
+    solver.step(2)
+    for name, was in zip(("ip1", "ip2"), before, strict=True):
+        np.testing.assert_array_equal(solver.net.params[name][0].data, was)

@@ -24,6 +24,20 @@ CASES: list[tuple[dict[str, Any], int, float]] = [
     ({"lr_policy": "sigmoid", "gamma": 0.5, "stepsize": 8}, 12, 1 / (1 + math.exp(-2))),
     ({"lr_policy": "sigmoid", "gamma": 10, "stepsize": 8000}, 0, 0.0),
     ({"lr_policy": "exp", "gamma": 10}, 10**6, math.inf),
+    ({"lr_policy": "cosine", "max_iter": 8}, 0, 1.0),
+    ({"lr_policy": "cosine", "max_iter": 8}, 2, (1 + math.sqrt(0.5)) / 2),
+    ({"lr_policy": "cosine", "max_iter": 8}, 8, 0.0),
+    ({"lr_policy": "cosine", "max_iter": 8}, 100, 0.0),
+    ({"lr_policy": "cosine", "max_iter": 8, "min_lr": 0.05}, 4, 0.6),
+    ({"lr_policy": "cosine", "max_iter": 10, "warmup_iter": 2}, 6, 0.5),
+    ({"lr_policy": "poly", "power": 2, "max_iter": 4, "min_lr": 0.1}, 3, 0.4),
+    ({"lr_policy": "poly", "power": 2, "max_iter": 4, "warmup_iter": 2}, 1, 0.5),
+    ({"lr_policy": "poly", "power": 2, "max_iter": 4, "warmup_iter": 2}, 2, 0.25),
+    ({"lr_policy": "fixed", "warmup_iter": 4, "warmup_start_lr": 0.05}, 0, 0.2),
+    ({"lr_policy": "fixed", "warmup_iter": 4, "warmup_start_lr": 0.05}, 3, 0.8),
+    ({"lr_policy": "multifixed", "stagelr": [0.5, 0.125], "stageiter": [5, 9]}, 5, 2.0),
+    ({"lr_policy": "multifixed", "stagelr": [0.5, 0.125], "stageiter": [5, 9]}, 6, 0.5),
+    ({"lr_policy": "multifixed", "stagelr": [0.5, 0.125], "stageiter": [5, 9]}, 99, 0.5),
 ]
 
 
@@ -62,3 +76,38 @@ def test_a_changed_message_changes_the_rate() -> None:
     rate = LearningRate(param)
     param.base_lr = 0.5
     assert rate(3) == 0.5
+
+
+def plateau(losses: list[float], **fields: Any) -> list[float]:
+    """The rate of each iteration with these smoothed losses."""
+    param = SolverParameter(base_lr=1.0, lr_policy="plateau", gamma=0.5, **fields)
+    rate, rates = LearningRate(param), []
+    for iteration, loss in enumerate(losses):
+        rate.observe(iteration, loss)
+        rates.append(rate(iteration))
+    return rates
+
+
+def test_plateau_lowers_the_rate_when_the_loss_has_not_fallen_for_long_enough() -> None:
+    rates = plateau([5, 4, 4, 4, 4, 4, 3, 3, 3], plateau_winsize=[2, 3])
+    assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert plateau([4] * 8, plateau_winsize=[2, 3]) == [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_plateau_takes_no_more_steps_than_it_has_numbers_and_stays_above_min_lr() -> None:
+    assert plateau([4] * 5, plateau_winsize=[1])[-1] == 0.5
+    assert plateau([4] * 5, plateau_winsize=[1, 1, 1], min_lr=0.375)[-1] == 0.375
+
+
+def test_plateau_does_not_count_during_the_warm_up() -> None:
+    assert plateau([1, 2, 2, 2, 2, 2], plateau_winsize=[2], warmup_iter=3)[3:] == [1, 1, 0.5]
+
+
+def test_a_step_is_told() -> None:
+    told: list[str] = []
+    param = SolverParameter(base_lr=1, lr_policy="multistep", gamma=0.5, stepvalue=[3])
+    rate = LearningRate(param, told.append)
+    rate(2)
+    assert told == []
+    rate(3)
+    assert told == ["MultiStep Status: Iteration 3, step = 1"]

@@ -55,6 +55,26 @@ def test_half_and_half_is_the_same_as_straight(
         assert net_state(net) == net_state(other)
 
 
+@pytest.mark.parametrize("snapshot_format", ["BINARYPROTO", "HDF5"])
+def test_plateau_goes_on_where_it_was(folder: Path, snapshot_format: str) -> None:
+    path = write_small(
+        folder, lr_policy="plateau", gamma=0.5, plateau_winsize=[3, 4, 2], snapshot=9,
+        snapshot_format=snapshot_format,
+    )  # fmt: skip
+    straight = Solver(path)
+    rates: list[float] = []
+    straight.on_iteration(lambda event: rates.append(event.lr))
+    straight.solve()
+    assert rates[9] != rates[-1], "a step must follow the snapshot for this test to tell"
+    resumed = Solver(path)
+    later: list[float] = []
+    resumed.on_iteration(lambda event: later.append(event.lr))
+    end = ".h5" if snapshot_format == "HDF5" else ""
+    resumed.solve(f"snapshots/small_iter_9.solverstate{end}")
+    assert later == rates[9:]
+    assert resumed.rate.minimum_loss == straight.rate.minimum_loss
+
+
 def test_a_run_without_a_seed_is_resumed_exactly_too(folder: Path) -> None:
     path = write_small(folder, snapshot=5, momentum=0.9, max_iter=10, random_seed=None)
     straight = Solver(path)

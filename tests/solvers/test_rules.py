@@ -62,8 +62,10 @@ def a_solver(rule: str, **fields: Any) -> SolverParameter:
     return param
 
 
-@pytest.mark.parametrize("regularization", ["L1", "L2"])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("rule", "regularization"),
+    [(rule, "L2") for rule in RULES] + [(r, "L1") for r in RULES if not RULES[r].decoupled],
+)
 def test_a_rule_does_what_its_formula_says(rule: str, regularization: str) -> None:
     param = a_solver(rule, regularization_type=regularization, iter_size=2)
     net = a_net()
@@ -80,11 +82,13 @@ def test_a_rule_does_what_its_formula_says(rule: str, regularization: str) -> No
         for i, blob in enumerate(net.learnable_params):
             decay = param.weight_decay * net.params_weight_decay[i]
             pull = weights[i] if regularization == "L2" else np.sign(weights[i])
-            g = gradients[i] / 2 + decay * pull
+            is_decoupled = RULES[rule].decoupled
+            g = gradients[i] / 2 + (0 if is_decoupled else decay * pull)
             lr = 0.3 * net.params_lr[i]
             change, first[i], second[i] = reference(
                 param, iteration + 1, weights[i], g, first[i], second[i], lr
             )
+            change = change + (lr * decay * weights[i] if is_decoupled else 0)
             weights[i] = weights[i] - change
             np.testing.assert_allclose(blob.data, weights[i], rtol=1e-9, atol=1e-12)
             np.testing.assert_allclose(blob.diff, change, rtol=1e-9, atol=1e-12)
@@ -156,3 +160,14 @@ def test_a_constant_that_is_changed_between_updates_counts() -> None:
     param.momentum = 0.5
     updater.run(1.0, 1, keep_change=True)
     np.testing.assert_allclose(updater.history[0], 0.5 * before)
+
+
+def test_a_limit_for_the_gradient_has_its_norm_taken_and_leaves_it_alone() -> None:
+    net, limited = a_net(), a_net()
+    norm = np.sqrt(sum(float((blob.diff**2).sum()) for blob in net.learnable_params))
+    Updater(net, SolverParameter(iter_size=2)).run(1.0, 0, keep_change=True)
+    updater = Updater(limited, SolverParameter(iter_size=2, gradient_limit=1e-3))
+    updater.run(1.0, 0, keep_change=True)
+    assert updater.gradient_norm == pytest.approx(norm)
+    for blob, other in zip(net.learnable_params, limited.learnable_params, strict=True):
+        np.testing.assert_array_equal(blob.diff, other.diff)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_training import NET, write_small
+from small_training import NET, write_small, write_solver
 
 from protonet import Error
 from protonet.solvers import Solver
@@ -86,6 +86,51 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "label" top: "los
     (found,) = diverged(Solver(write_small(folder, net=image, base_lr=10))).diagnostics
     assert "the inputs reach 25" in found.help
     assert "scale: 0.00390625" in found.help
+
+
+ALL_OF_CLASS_0 = NET.replace(
+    'bottom: "y" bottom: "label" top: "loss"', 'bottom: "y" bottom: "zero" top: "loss"'
+).replace(
+    'layer { name: "loss"',
+    'layer { name: "l" type: "DummyData" top: "zero" dummy_data_param { shape { dim: 7 } } }\n'
+    'layer { name: "mute" type: "Silence" bottom: "label" }\n'
+    'layer { name: "loss"',
+)
+
+
+def test_a_softmax_loss_that_is_stuck_at_its_largest_value_is_told(folder: Path) -> None:
+    solver = Solver(write_small(folder, net=ALL_OF_CLASS_0, base_lr=0.0))
+    solver.net.params["ip2"][1].data[0] = -1e4
+    (found,) = diverged(solver, 150).diagnostics
+    assert found.code == "E422"
+    assert found.message.startswith("iteration 99: the loss is stuck at 87.3365")
+    assert found.notes[0] == 'layer "loss" (SoftmaxWithLoss)'
+    assert "lower base_lr" in found.help
+
+
+def test_a_softmax_loss_may_begin_at_its_largest_value(folder: Path) -> None:
+    solver = Solver(write_small(folder, net=ALL_OF_CLASS_0, base_lr=0.0))
+    for _ in range(2):
+        solver.net.params["ip2"][1].data[0] = -1e4
+        solver.step(80)
+        solver.net.params["ip2"][1].data[0] = 0
+        solver.step(1)
+    assert solver.iter == 162
+
+
+def test_a_loss_above_the_solvers_limit_stops_it(folder: Path) -> None:
+    solver = Solver(write_small(folder, loss_limit=0.5))
+    (found,) = diverged(solver).diagnostics
+    assert found.code == "E423"
+    assert found.message.endswith("above loss_limit (0.5)")
+
+
+def test_a_gradient_above_the_solvers_limit_stops_it(folder: Path) -> None:
+    solver = Solver(write_small(folder, gradient_limit=1e-3))
+    (found,) = diverged(solver).diagnostics
+    assert found.code == "E424"
+    assert found.message.endswith("above gradient_limit (0.001)")
+    Solver(write_solver(folder, gradient_limit=1e6)).step(5)
 
 
 def test_the_last_snapshot_is_named(folder: Path) -> None:
