@@ -8,6 +8,8 @@
     chance            random numbers that depend on a record's position alone
     prefetch          worker threads that make batches ahead of their use
     lmdb_writer       databases, whole or not at all
+    convert…          databases of data sets of other kinds
+    scan              all records of a database once: survey, mean_image
 
 Positions count records from the start of training: position p is record p mod count of epoch
 p div count. What a batch holds depends on its position and on one number, the key, only; so it

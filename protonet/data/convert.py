@@ -15,22 +15,45 @@ from .errors import DataError
 from .idx import read_idx
 from .lmdb_writer import write_lmdb
 
-__all__ = ["Converted", "idx_to_lmdb"]
+__all__ = ["Converted", "Progress", "idx_to_lmdb", "no_progress"]
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 """Passes through the things to be done, of which there are so many, and shows how far it is."""
 
 
+def no_progress(things: Iterable[Any], count: int) -> Iterable[Any]:
+    """Shows nothing."""
+    return things
+
+
 class Converted:
     """What a new database holds."""
 
-    def __init__(self, path: str, count: int, shape: tuple[int, ...], labels: range) -> None:
-        self.path, self.count, self.shape, self.labels = path, count, shape, labels
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.count = 0
+        self.continued = 0  # records that were there already, of an interrupted conversion
+        self.shapes: set[tuple[int, ...]] = set()
+        self.least = self.greatest = 0  # label
+        self.skipped: list[DataError] = []
+
+    def add(self, shape: tuple[int, ...], label: int) -> None:
+        """Counts a record."""
+        if not self.shapes:
+            self.least = self.greatest = label
+        self.shapes.add(shape)
+        self.least, self.greatest = min(self.least, label), max(self.greatest, label)
+        self.count += 1
 
     def __str__(self) -> str:
-        size = "×".join(map(str, self.shape))
-        labels = f"labels {self.labels.start} to {self.labels.stop - 1}"
-        return f"{self.path}: {self.count:,} records of {size}, {labels}"
+        sizes = sorted("×".join(map(str, shape)) for shape in self.shapes)
+        size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes"
+        text = f"{self.path}: {self.count:,} records"
+        if sizes:
+            text += f" of {size}, labels {self.least} to {self.greatest}"
+        if self.continued:
+            text += f"; {self.continued:,} of them were there before, and not looked at again"
+        return text
 
 
 def idx_to_lmdb(
@@ -39,20 +62,21 @@ def idx_to_lmdb(
     path: str,
     *,
     replace: bool = False,
-    progress: Progress = lambda things, count: things,
+    progress: Progress = no_progress,
 ) -> Converted:
     """Makes a database of an IDX file of N×H×W bytes and one of N labels, in their order.
 
     The keys are 00000000, 00000001, … Raises DataError where the files do not fit each other,
     E455 if the database is there already and `replace` is False.
     """
+    made = Converted(path)
     with write_lmdb(path, replace) as database:
         pixels, numbers = _read_pair(images, labels)
         pairs = enumerate(zip(pixels, numbers.tolist(), strict=True))
         for index, (image, label) in progress(pairs, len(pixels)):
             database.put(f"{index:08d}", datum_bytes(image[None], label))
-    span = range(int(numbers.min()), int(numbers.max()) + 1)
-    return Converted(path, len(pixels), (1, *pixels.shape[1:]), span)
+            made.add((1, *image.shape), label)
+    return made
 
 
 def _read_pair(

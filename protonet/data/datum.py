@@ -10,7 +10,7 @@ import numpy.typing as npt
 from protonet import kernels
 from protonet.ir.protonet_pb2 import Datum
 
-__all__ = ["DATUM", "datum_bytes", "datum_floats", "read_datums"]
+__all__ = ["DATUM", "datum_bytes", "datum_floats", "encoded_datum_bytes", "read_datums"]
 
 DATUM = np.dtype(
     [
@@ -51,3 +51,11 @@ def datum_bytes(image: npt.NDArray[np.generic], label: int) -> bytes:
     else:
         datum.float_data.extend(image.astype(np.float32).ravel().tolist())
     return datum.SerializeToString()
+
+
+def encoded_datum_bytes(content: bytes, shape: tuple[int, int, int], label: int) -> bytes:
+    """Returns the record of an image file's bytes, whose image is C×H×W."""
+    channels, height, width = shape
+    return Datum(
+        channels=channels, height=height, width=width, label=label, data=content, encoded=True
+    ).SerializeToString()

@@ -16,7 +16,7 @@ from .lmdb_source import LmdbReader, LmdbSource
 from .pictures import Image, Pictures, decode
 from .transformer import Tell, Transformer
 
-__all__ = ["DatumBatches", "first_image_shape"]
+__all__ = ["DatumBatches", "datum_image", "first_image_shape", "raw_images"]
 
 
 class DatumBatches:
@@ -78,12 +78,12 @@ def _pictures(
     records: list[memoryview], found: npt.NDArray[np.void], mode: str, tell: Tell
 ) -> Pictures:
     """Returns the images of the records: raw ones where they lie, others decoded."""
-    raw = _hold_raw_images(found)
+    raw = raw_images(found)
     channels = found["channels"].copy()
     others: dict[int, Image] = {}
     for index in np.flatnonzero(~raw).tolist():
         try:
-            others[index] = _image(records[index], found[index], mode)
+            others[index] = datum_image(records[index], found[index], mode)
         except DataError as error:
             raise tell(index, error) from None
         channels[index] = others[index].shape[0]
@@ -104,7 +104,7 @@ def _pictures(
     return pictures
 
 
-def _hold_raw_images(found: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+def raw_images(found: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
     """Says which records hold channels × height × width bytes; no product here can overflow."""
     area = found["height"] * found["width"]
     sound = (found["broken"] == 0) & (found["encoded"] == 0) & (found["size"] > 0)
@@ -114,7 +114,7 @@ def _hold_raw_images(found: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
     return np.asarray(sound & fits)
 
 
-def _image(record: memoryview, found: np.void, mode: str) -> Image:
+def datum_image(record: memoryview, found: np.void, mode: str) -> Image:
     """Returns the image of a record that holds no raw one. Raises DataError E453."""
     if found["broken"]:
         raise DataError(

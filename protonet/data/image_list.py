@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import numpy as np
@@ -15,7 +16,7 @@ from .pictures import Image, Pictures, decode
 from .resize import resized
 from .transformer import Transformer
 
-__all__ = ["ImageBatches", "ImageList", "read_image"]
+__all__ = ["ImageBatches", "ImageList", "read_file", "read_image"]
 
 _SKIP = 0  # the draw that decides where to begin
 
@@ -47,14 +48,22 @@ class ImageList:
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def name(self, index: int) -> str:
+        """Returns the path of an image as it is in the list. Raises DataError E453."""
+        return self._pair(index)[0]
+
     def entry(self, index: int) -> tuple[str, int]:
         """Returns path and label of an image. Raises DataError E453 for a line of another form."""
+        name, label = self._pair(index)
+        return self.root + name, label
+
+    def _pair(self, index: int) -> tuple[str, int]:
         line = bytes(self._content[self._starts[index] : self._ends[index]])
         name, space, label = line.rstrip().rpartition(b" ")
         try:
             if not space or not name:
                 raise ValueError
-            return self.root + os.fsdecode(name), int(label)
+            return os.fsdecode(name), int(label)
         except ValueError:
             raise DataError(
                 f"{self.where(index)}: no path and whole number: {os.fsdecode(line).strip()!r}",
@@ -62,19 +71,20 @@ class ImageList:
                 help="write `path label`, with one space before the label",
             ) from None
 
+    def digest(self) -> str:
+        """Returns a text that is another one for another list."""
+        return hashlib.sha256(self._content).hexdigest()
+
     def where(self, index: int) -> str:
         """Returns the list file and the line of an image, for messages."""
         return f"{self.path}:{self._numbers[index] + 1}"
 
 
-def read_image(path: str, color: bool, height: int = 0, width: int = 0) -> Image:
-    """Reads an image file as C×H×W uint8 (B, G, R, or grey), resized unless height is 0.
-
-    Raises DataError: E450 it is not there, E453 it cannot be decoded.
-    """
+def read_file(path: str) -> bytes:
+    """Returns what is in a file. Raises DataError E450."""
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            return file.read()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(
@@ -83,6 +93,14 @@ def read_image(path: str, color: bool, height: int = 0, width: int = 0) -> Image
             help=existing_elsewhere(path),
             missing=isinstance(error, FileNotFoundError),
         ) from None
+
+
+def read_image(path: str, color: bool, height: int = 0, width: int = 0) -> Image:
+    """Reads an image file as C×H×W uint8 (B, G, R, or grey), resized unless height is 0.
+
+    Raises DataError: E450 it is not there, E453 it cannot be decoded.
+    """
+    content = read_file(path)
     try:
         image = decode(content, "color" if color else "gray")
     except DataError as error:

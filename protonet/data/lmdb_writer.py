@@ -1,21 +1,30 @@
-"""Writing LMDB databases: a new one, whole or not at all, of any size."""
+"""Writing LMDB databases: a new one, whole or not at all, of any size.
+
+What is written for a `plan` can be interrupted: its part stays, hidden beside the database to be,
+and is continued by the next writer of the same plan.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import lmdb
 
 from .errors import DataError
 
-__all__ = ["LmdbWriter", "write_lmdb"]
+__all__ = ["LmdbWriter", "Plan", "write_lmdb"]
 
 _RECORDS_PER_TRANSACTION = 1000
 _FIRST_MAP_BYTES = 1 << 26
+_PLAN = "plan.json"
+
+Plan = Mapping[str, object]
+"""What a database is made of and how, as JSON can hold it."""
 
 
 class LmdbWriter:
@@ -27,16 +36,21 @@ class LmdbWriter:
             folder, map_size=_FIRST_MAP_BYTES, sync=False, metasync=False, lock=False
         )
         self._waiting: list[tuple[bytes, bytes]] = []
-        self.count = 0
+        with self._environment.begin() as transaction, transaction.cursor() as cursor:
+            self.last_key = bytes(cursor.key()).decode() if cursor.last() else ""
+        self.count = int(self._environment.stat()["entries"])
+        self.continued = self.count
+        """How many records an interrupted writer of the same plan had left."""
 
     def put(self, key: str, record: bytes) -> None:
         """Adds a record; its key must come after the last one's."""
         self._waiting.append((key.encode(), record))
         self.count += 1
         if len(self._waiting) == _RECORDS_PER_TRANSACTION:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Puts what waits into the database, where the next writer finds it."""
         while True:
             try:
                 with self._environment.begin(write=True) as transaction:
@@ -51,7 +65,7 @@ class LmdbWriter:
 
     def finish(self) -> None:
         """Brings everything to the disk."""
-        self._flush()
+        self.flush()
         self._environment.sync(True)
 
     def close(self) -> None:
@@ -59,30 +73,61 @@ class LmdbWriter:
 
 
 @contextlib.contextmanager
-def write_lmdb(path: str, replace: bool = False) -> Iterator[LmdbWriter]:
+def write_lmdb(path: str, replace: bool = False, plan: Plan | None = None) -> Iterator[LmdbWriter]:
     """Gives a writer of the database folder `path`, which is there when the block has ended.
 
-    A block that raises, a full disk or a crash leaves what was there before. Raises DataError
-    E455 if `path` exists, unless it is a database and `replace` is True.
+    A block that raises, a full disk or a crash leaves what was there before, and with a plan the
+    part that was made. Raises DataError E455 if `path` exists, unless it is a database and
+    `replace` is True.
     """
     path = path.rstrip(os.sep) or path
     _judge_place(path, replace)
-    parent = os.path.dirname(os.path.abspath(path))
-    folder = os.path.join(parent, f".{os.path.basename(path)}.{secrets.token_hex(4)}.tmp")
+    parent, name = os.path.split(os.path.abspath(path))
+    ending = f"{secrets.token_hex(4)}.tmp" if plan is None else "part"
+    folder = os.path.join(parent, f".{name}.{ending}")
     try:
-        os.makedirs(folder)
-        writer = LmdbWriter(folder)
+        writer = _writer(folder, plan)
         try:
             yield writer
             writer.finish()
+        except BaseException:
+            with contextlib.suppress(lmdb.Error, OSError):
+                writer.flush()
+            raise
         finally:
             writer.close()
         _put_in_place(folder, path)
     except (OSError, lmdb.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).rsplit(": ", 1)[-1]
-        raise DataError(f"cannot write {path}: {str(reason).lower()}", code="E455") from None
+        raise DataError(
+            f"cannot write {path}: {str(reason).lower()}",
+            code="E455",
+            help=f"what is done is kept in {folder}: the same command goes on from there"
+            if os.path.exists(os.path.join(folder, _PLAN))
+            else "",
+        ) from None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if plan is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _writer(folder: str, plan: Plan | None) -> LmdbWriter:
+    """Returns a writer of this folder, which goes on with what is there of the same plan."""
+    text = json.dumps(plan, sort_keys=True)
+    file = os.path.join(folder, _PLAN)
+    with (
+        contextlib.suppress(OSError, UnicodeError, lmdb.Error),
+        open(file, encoding="utf-8") as old,
+    ):
+        if old.read() == text:
+            return LmdbWriter(folder)
+    if os.path.exists(folder):
+        shutil.rmtree(folder)
+    os.makedirs(folder)
+    if plan is not None:
+        with open(file, "w", encoding="utf-8") as new:
+            new.write(text)
+    return LmdbWriter(folder)
 
 
 def _judge_place(path: str, replace: bool) -> None:
@@ -105,7 +150,10 @@ def _put_in_place(folder: str, path: str) -> None:
         os.replace(os.path.join(folder, "data.mdb"), os.path.join(path, "data.mdb"))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(path, "lock.mdb"))
+        shutil.rmtree(folder)
     else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, _PLAN))
         os.rename(folder, path)
     for changed in (path, os.path.dirname(os.path.abspath(path))):
         descriptor = os.open(changed, os.O_RDONLY)

@@ -1,7 +1,8 @@
-"""Mean images: a .binaryproto with one blob of the images' size."""
+"""Mean images: a .binaryproto with one blob of the images' size, or a .npy with such an array."""
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
@@ -18,6 +19,7 @@ from .errors import DataError, existing_elsewhere
 __all__ = ["read_mean"]
 
 _FIELD = ("transform_param", "mean_file")
+_NPY = b"\x93NUMPY"
 
 
 def read_mean(path: str) -> npt.NDArray[np.floating[Any]]:
@@ -33,8 +35,8 @@ def read_mean(path: str) -> npt.NDArray[np.floating[Any]]:
         )
     content = map_file(path)
     try:
-        values = blob_in(content).array
-    except (WireError, BlobError) as error:
+        values = _npy(content) if bytes(content[: len(_NPY)]) == _NPY else blob_in(content).array
+    except (WireError, BlobError, ValueError) as error:
         kind = recognise(content)
         what = f"this is {kind.what}" if kind and "binary" not in kind.what else str(error)
         raise DataError(f"{path}: not a mean image: {what}", field=_FIELD) from None
@@ -47,3 +49,11 @@ def read_mean(path: str) -> npt.NDArray[np.floating[Any]]:
             field=_FIELD,
         )
     return np.array(values)
+
+
+def _npy(content: memoryview) -> npt.NDArray[np.floating[Any]]:
+    """Returns the numbers of a .npy file. Raises ValueError."""
+    values = np.load(io.BytesIO(content), allow_pickle=False)
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"it holds {values.dtype}, not numbers")
+    return np.asarray(values, np.float32)

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from .errors import DataError
 
-__all__ = ["PICTURE", "Image", "Pictures", "decode"]
+__all__ = ["PICTURE", "Image", "Pictures", "decode", "encode"]
+
+_JPEG_QUALITY = 95  # OpenCV's
 
 Image = npt.NDArray[Any]
 """A C×H×W array of uint8 or float32, of any strides; channels are B, G, R where there are 3."""
@@ -77,6 +79,20 @@ def decode(content: bytes | memoryview, mode: str = "") -> Image:
         raise DataError(
             f"the image cannot be decoded: {error or type(error).__name__}", code="E453"
         ) from None
+
+
+def encode(image: Image, kind: str) -> bytes:
+    """Returns a C×H×W image of bytes (grey or B, G, R) as an image file, kind "jpg" or "png"."""
+    from PIL import Image as pillow
+
+    pixels = image[0] if len(image) == 1 else image[::-1].transpose(1, 2, 0)
+    with io.BytesIO() as file:
+        whole = pillow.fromarray(np.ascontiguousarray(pixels))
+        if kind == "jpg":
+            whole.save(file, "JPEG", quality=_JPEG_QUALITY)
+        else:
+            whole.save(file, "PNG")
+        return file.getvalue()
 
 
 def _eight_bit(image: Any) -> Any:

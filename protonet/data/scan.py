@@ -1,0 +1,64 @@
+"""Going through all records of a database once, each as an image or as what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .datum import read_datums
+from .datum_batches import datum_image, raw_images
+from .errors import DataError
+from .lmdb_source import LmdbReader, LmdbSource
+from .pictures import Image
+
+__all__ = ["Scanned", "scan"]
+
+_RECORDS_AT_A_TIME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A record: its image, valid until the next one is asked for, or what is wrong."""
+
+    number: int
+    label: int
+    encoded: bool
+    image: Image | DataError
+
+
+def scan(source: LmdbSource, mode: str = "") -> Iterator[Scanned]:
+    """Gives each record of a database in the order of the keys; `mode` as of `decode`.
+
+    Raises DataError E451 where the database itself is broken.
+    """
+    reader = source.reader()
+    try:
+        for first in range(0, source.count, _RECORDS_AT_A_TIME):
+            records = reader.read(first, min(_RECORDS_AT_A_TIME, source.count - first))
+            found = read_datums(records)
+            is_raw = raw_images(found)
+            for index, record in enumerate(records):
+                yield _scanned(reader, first + index, record, found[index], is_raw[index], mode)
+    finally:
+        reader.close()
+
+
+def _scanned(
+    reader: LmdbReader, number: int, record: memoryview, found: np.void, is_raw: bool, mode: str
+) -> Scanned:
+    label, encoded = int(found["label"]), bool(found["encoded"])
+    image: Image | DataError
+    if is_raw:
+        shape = tuple(int(found[name]) for name in ("channels", "height", "width"))
+        values = np.frombuffer(record, np.uint8)
+        start = int(found["pixels"]) - values.__array_interface__["data"][0]
+        image = values[start : start + int(found["size"])].reshape(shape)
+    else:
+        try:
+            image = datum_image(record, found, mode)
+        except DataError as wrong:
+            key = reader.key(number)
+            image = wrong.about(f'{reader.source.path}: record {number} (key "{key}")')
+    return Scanned(number, label, encoded, image)
