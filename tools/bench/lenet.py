@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-TORCH = "torch==2.13.0"
+from engines import Worker, torch_python
 
 NET = """
 name: "LeNet"
@@ -81,54 +79,6 @@ for line in sys.stdin:
 """
 
 
-class Worker:
-    """An engine in a process of its own that times one round for each line it is sent."""
-
-    def __init__(self, python: str, source: str, *arguments: object) -> None:
-        self.process = subprocess.Popen(
-            [python, "-c", source, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.read()
-
-    def read(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"a worker ended with code {self.process.wait()}")
-        return line
-
-    def round_ms(self) -> float:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return float(self.read())
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def torch_python(given: str | None) -> str | None:
-    """Returns a Python that has torch, making .venv-bench for it if need be and can be."""
-    if given:
-        return given
-    folder = ROOT / ".venv-bench"
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        print(f"making {folder.name} with {TORCH} …", file=sys.stderr)
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", TORCH, "numpy"], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"no PyTorch to compare with: {error}", file=sys.stderr)
-            return None
-        (folder / "installed").touch()
-    return str(python)
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--batch", type=int, default=64)
@@ -146,7 +96,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in workers}
     for _ in range(given.rounds):
         for name, worker in workers.items():
-            times[name].append(worker.round_ms())
+            times[name].append(float(worker.ask()))
             time.sleep(0.02)  # let the other's spinning threads go to sleep
     print(f"LeNet, batch {given.batch}, one training iteration, {given.threads} threads:")
     for name, values in times.items():

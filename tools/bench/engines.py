@@ -1,0 +1,59 @@
+"""What the benches share: a Python that has PyTorch, and engines in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TORCH = "torch==2.13.0"
+
+
+class Worker:
+    """An engine in a process of its own that answers each line it is sent with a line."""
+
+    def __init__(self, python: str, source: str, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [python, "-c", source, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._read()
+
+    def _read(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a worker ended with code {self.process.wait()}")
+        return line
+
+    def ask(self, line: str = "") -> str:
+        """Sends a line and returns the answer; SystemExit if the engine has ended."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def torch_python(given: str | None) -> str | None:
+    """Returns a Python that has torch, making .venv-bench for it if need be and can be."""
+    if given:
+        return given
+    folder = ROOT / ".venv-bench"
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        print(f"making {folder.name} with {TORCH} …", file=sys.stderr)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", TORCH, "numpy"], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"no PyTorch to compare with: {error}", file=sys.stderr)
+            return None
+        (folder / "installed").touch()
+    return str(python)
