@@ -28,10 +28,29 @@ static void FN(channel_sums)(const real *u, const real *v, real shift, int64_t o
     *product = total_product;
 }
 
+/* Channels side by side. */
+static void FN(scale_row)(const real *x, const real *scale, const real *bias, int64_t channels,
+                          real *y) {
+    if (scale && bias)
+        SIMD for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + bias[c];
+    else if (scale)
+        SIMD for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c];
+    else if (bias)
+        SIMD for (int64_t c = 0; c < channels; c++) y[c] = x[c] + bias[c];
+    else
+        memmove(y, x, sizeof(real) * (size_t)channels);
+}
+
 KERNEL(scale) {
     ARGS(scale);
     const real *x = a->x, *scale = a->scale, *bias = a->bias;
     real *y = a->y;
+    if (a->inner == 1) {
+        PARALLEL_FOR(a->outer * a->channels)
+        for (int64_t row = 0; row < a->outer; row++)
+            FN(scale_row)(x + row * a->channels, scale, bias, a->channels, y + row * a->channels);
+        return;
+    }
     PARALLEL_FOR(a->outer * a->channels * a->inner)
     for (int64_t row = 0; row < a->outer * a->channels; row++) {
         const int64_t c = row % a->channels;

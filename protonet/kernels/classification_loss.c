@@ -1,12 +1,12 @@
 /* Losses of scores against labels or targets. Sums run over blocks of a fixed size, added up in
  * order, so they do not depend on the team. A label of no class is told in `bad` and adds nothing. */
 
-/* Says whether a target counts: its whole part is not the label to ignore. */
-INLINE int FN(target_counts)(real target, int64_t has_ignore, real ignore) {
-    return !(has_ignore && (real)(int32_t)target == ignore);
+/* -(t log s(x) + (1 - t) log(1 - s(x))) = max(x, 0) - x t + log(1 + e^-|x|), s the sigmoid. */
+INLINE real FN(sigmoid_loss_of)(real x, real target) {
+    const real size = x < 0 ? -x : x;
+    return (x > 0 ? x : 0) - x * target + FN(log1p_of)(FN(exp_of)(-size));
 }
 
-/* -(t log s(x) + (1 - t) log(1 - s(x))) = max(x, 0) - x t + log(1 + e^-|x|), s the sigmoid. */
 KERNEL(sigmoid_loss) {
     ARGS(sigmoid_loss);
     const real *x = a->x, *target = a->target, ignore = (real)a->ignore;
@@ -14,14 +14,21 @@ KERNEL(sigmoid_loss) {
     double *sums = workspace(WORKSPACE_PARTIAL, sizeof(double) * 2 * (size_t)(blocks + 1));
     PARALLEL_FOR(n * 8)
     for (int64_t at = 0; at < blocks; at++) {
+        const int64_t end = MIN(n, (at + 1) * EACH_BLOCK);
         real sum = 0, counted = 0;
-        PRAGMA(omp simd reduction(+ : sum, counted))
-        for (int64_t i = at * EACH_BLOCK; i < MIN(n, (at + 1) * EACH_BLOCK); i++) {
-            const real t = target[i], size = x[i] < 0 ? -x[i] : x[i];
-            const real loss = MAX(x[i], 0) - x[i] * t + FN(log1p_of)(FN(exp_of)(-size));
-            const int counts = FN(target_counts)(t, has_ignore, ignore);
-            sum += counts ? loss : 0;
-            counted += counts ? 1 : 0;
+        if (has_ignore) {
+            PRAGMA(omp simd reduction(+ : sum, counted))
+            for (int64_t i = at * EACH_BLOCK; i < end; i++) {
+                const real counts = (real)(int32_t)target[i] == ignore ? 0 : 1;
+                const real loss = FN(sigmoid_loss_of)(x[i], target[i]);
+                sum += counts != 0 ? loss : 0;
+                counted += counts;
+            }
+        } else {
+            PRAGMA(omp simd reduction(+ : sum))
+            for (int64_t i = at * EACH_BLOCK; i < end; i++)
+                sum += FN(sigmoid_loss_of)(x[i], target[i]);
+            counted = (real)(end - at * EACH_BLOCK);
         }
         sums[2 * at] = (double)sum;
         sums[2 * at + 1] = (double)counted;
@@ -47,9 +54,13 @@ KERNEL(sigmoid_loss_backward) {
     const int64_t has_ignore = l->has_ignore;
     const real scale = (real)((double)*(const real *)a->dy / *(const double *)l->normalizer);
     real *dx = a->dx;
+    if (!has_ignore) {
+        FOR_EACH(i, l->n, 4) dx[i] = scale * (FN(sigmoid_of)(x[i]) - target[i]);
+        return;
+    }
     FOR_EACH(i, l->n, 4) {
         const real d = scale * (FN(sigmoid_of)(x[i]) - target[i]);
-        dx[i] = FN(target_counts)(target[i], has_ignore, ignore) ? d : 0;
+        dx[i] = (real)(int32_t)target[i] == ignore ? 0 : d;
     }
 }
 

@@ -54,8 +54,8 @@ KERNEL(combine_product) {
 KERNEL(combine_max) {
     ARGS(combine_max);
     real *y = a->y;
-    int32_t *mask = a->mask;
-    const int32_t first = (int32_t)a->first;
+    uint8_t *mask = a->mask;
+    const uint8_t first = (uint8_t)a->first;
     if (first == 0 && a->count == 2) {
         const real *x0 = a->x[0], *x1 = a->x[1];
         if (mask) {
@@ -72,7 +72,7 @@ KERNEL(combine_max) {
     PARALLEL_FOR(a->n * a->count)
     for (int64_t start = 0; start < a->n; start += EACH_BLOCK) {
         real most[EACH_BLOCK];
-        int32_t which[EACH_BLOCK];
+        uint8_t which[EACH_BLOCK];
         const int64_t some = MIN(EACH_BLOCK, a->n - start);
         if (first)
             for (int64_t i = 0; i < some; i++) {
@@ -81,7 +81,7 @@ KERNEL(combine_max) {
             }
         for (int64_t k = 0; k < a->count; k++) {
             const real *x = (const real *)a->x[k] + start;
-            const int32_t index = first + (int32_t)k;
+            const uint8_t index = (uint8_t)(first + k);
             if (index == 0)
                 for (int64_t i = 0; i < some; i++) most[i] = x[i], which[i] = 0;
             else if (index == 1)
@@ -98,15 +98,15 @@ KERNEL(combine_max) {
                 }
         }
         memcpy(y + start, most, sizeof(real) * (size_t)some);
-        if (mask) memcpy(mask + start, which, sizeof(int32_t) * (size_t)some);
+        if (mask) memcpy(mask + start, which, (size_t)some);
     }
 }
 
 KERNEL(combine_max_backward) {
     ARGS(combine_max_backward);
     const real *dy = a->dy;
-    const int32_t *mask = a->mask;
-    const int32_t index = (int32_t)a->index;
+    const uint8_t *mask = a->mask;
+    const uint8_t index = (uint8_t)a->index;
     real *dx = a->dx;
     FOR_EACH(i, a->n, 1) dx[i] = mask[i] == index ? dy[i] : 0;
 }

@@ -86,21 +86,32 @@ static void FN(l1_per_location)(const l1_loss_args *l, double *total, double *en
     }
 }
 
+/* The sum of sizes and the number of numbers. */
+INLINE void FN(l1_block)(const real *x, const real *y, int64_t n, real plateau, double *sums) {
+    real sum = 0, counted = 0;
+    PRAGMA(omp simd reduction(+ : sum, counted))
+    for (int64_t i = 0; i < n; i++) {
+        const real d = FN(apart)(x, y, i), size = d < 0 ? -d : d;
+        sum += size >= plateau ? size : 0; /* NaN is not */
+        counted += d == d ? (real)1 : (real)0;
+    }
+    sums[0] = (double)sum;
+    sums[1] = (double)counted;
+}
+
 static void FN(l1_per_entry)(const l1_loss_args *l, double *total, double *entries) {
     const int64_t n = l->outer * l->channels * l->inner, blocks = (n + EACH_BLOCK - 1) / EACH_BLOCK;
     const real plateau = (real)l->plateau;
     double *sums = workspace(WORKSPACE_PARTIAL, sizeof(double) * 2 * (size_t)(blocks + 1));
     PARALLEL_FOR(n)
     for (int64_t at = 0; at < blocks; at++) {
-        real sum = 0, counted = 0;
-        PRAGMA(omp simd reduction(+ : sum, counted))
-        for (int64_t i = at * EACH_BLOCK; i < MIN(n, (at + 1) * EACH_BLOCK); i++) {
-            const real d = FN(apart)(l->a, l->b, i), size = d < 0 ? -d : d;
-            sum += size >= plateau ? size : 0; /* NaN is not */
-            counted += d == d ? 1 : 0;
-        }
-        sums[2 * at] = (double)sum;
-        sums[2 * at + 1] = (double)counted;
+        const int64_t start = at * EACH_BLOCK, some = MIN(n - start, EACH_BLOCK);
+        const real *x = (const real *)l->a + start;
+        const real *y = l->b ? (const real *)l->b + start : NULL;
+        if (y)
+            FN(l1_block)(x, y, some, plateau, sums + 2 * at);
+        else
+            FN(l1_block)(x, NULL, some, plateau, sums + 2 * at);
     }
     for (int64_t at = 0; at < blocks; at++) {
         *total += sums[2 * at];

@@ -294,28 +294,53 @@ KERNEL(resample_backward) {
     }
 }
 
-/* The weighted mean of what are numbers; NaN where more than half of their weight is not. */
+/* One output from its taps: the weighted mean of what are numbers. */
+static real FN(mean_of_taps)(const resample_args *a, const real *x, const real *down,
+                             const real *across) {
+    real sum = 0, known = 0, unknown = 0;
+    for (int64_t j = 0; j < a->row_taps; j++)
+        for (int64_t k = 0; k < a->column_taps; k++) {
+            const real value = x[j * a->width + k], w = down[j] * across[k];
+            const int is_number = value == value;
+            sum += is_number ? w * value : 0;
+            known += is_number ? w : 0;
+            unknown += is_number ? 0 : w;
+        }
+    return 2 * unknown > known || known == 0 ? NAN : sum / known;
+}
+
+/* The weighted mean of what are numbers; NaN where more than half of their weight is not. Where
+ * all are numbers, rows first over the whole width, then columns. */
 KERNEL(mean_of_numbers) {
     ARGS(mean_of_numbers);
     const int32_t *row = a->row, *column = a->column;
-    PARALLEL_FOR(a->planes * a->out_height * a->out_width * a->row_taps * a->column_taps)
+    const int64_t width = a->width;
+    PARALLEL_FOR(a->planes * a->out_height * (width * a->row_taps + a->out_width * a->column_taps))
     for (int64_t at = 0; at < a->planes * a->out_height; at++) {
         const int64_t h = at % a->out_height;
-        const real *x = (const real *)a->x + (at / a->out_height * a->height + row[h]) * a->width;
+        const real *x = (const real *)a->x + (at / a->out_height * a->height + row[h]) * width;
         const real *down = (const real *)a->row_weight + h * a->row_taps;
-        real *y = (real *)a->y + at * a->out_width;
+        real *y = (real *)a->y + at * a->out_width, all = 0, weight = 0;
+        real *restrict between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)width);
+        memset(between, 0, sizeof(real) * (size_t)width);
+        for (int64_t j = 0; j < a->row_taps; j++) {
+            for (int64_t i = 0; i < width; i++) between[i] += down[j] * x[j * width + i];
+            weight += down[j];
+        }
+        for (int64_t i = 0; i < width; i++) all += between[i];
         for (int64_t i = 0; i < a->out_width; i++) {
             const real *across = (const real *)a->column_weight + i * a->column_taps;
-            real sum = 0, known = 0, unknown = 0;
-            for (int64_t j = 0; j < a->row_taps; j++)
-                for (int64_t k = 0; k < a->column_taps; k++) {
-                    const real value = x[j * a->width + column[i] + k], w = down[j] * across[k];
-                    const int is_number = value == value;
-                    sum += is_number ? w * value : 0;
-                    known += is_number ? w : 0;
-                    unknown += is_number ? 0 : w;
-                }
-            y[i] = 2 * unknown > known || known == 0 ? NAN : sum / known;
+            if (all != all) {
+                y[i] = FN(mean_of_taps)(a, x + column[i], down, across);
+                continue;
+            }
+            real sum = 0, known = 0;
+            for (int64_t k = 0; k < a->column_taps; k++) {
+                sum += across[k] * between[column[i] + k];
+                known += across[k];
+            }
+            known *= weight;
+            y[i] = known == 0 ? NAN : sum / known;
         }
     }
 }

@@ -508,7 +508,7 @@ typedef struct {
 } combine_sum_args;
 /* y = product of x[k]. */
 typedef struct { const void *x[8]; void *y; int64_t count; int64_t n; } combine_product_args;
-/* y = the greatest, mask (int32 or NULL) the number of the input it is from; these inputs have the
+/* y = the greatest, mask (uint8 or NULL) the number of the input it is from; these inputs have the
  * numbers first, first + 1, ..., and with first > 0 y and mask already hold those before. */
 typedef struct { const void *x[8]; void *y; void *mask; int64_t count; int64_t first; int64_t n; }
     combine_max_args;

@@ -68,21 +68,50 @@ KERNEL(pick_pixels) {
         }
 }
 
+/* The columns that are picked, if they are one unbroken run: from *first, *some of them. */
+static int FN(is_one_run)(const int32_t *column, int64_t out, int64_t *first, int64_t *some) {
+    int64_t from = 0, to = out;
+    while (from < out && column[from] < 0) from++;
+    while (to > from && column[to - 1] < 0) to--;
+    for (int64_t i = from + 1; i < to; i++)
+        if (column[i] != column[i - 1] + 1 || column[i - 1] < 0) return 0;
+    *first = from;
+    *some = to - from;
+    return 1;
+}
+
 KERNEL(pick_pixels_backward) {
     ARGS(pick_pixels_backward);
     const pick_pixels_args *p = &a->shape;
     const int32_t *row = p->row, *column = p->column;
     const int64_t size = p->height * p->width;
+    int64_t first = 0, some = 0, rows = 0, before = 0;
+    int rising = 1, falling = 1; /* then no row is picked twice */
+    const int run = FN(is_one_run)(column, p->out_width, &first, &some);
+    for (int64_t h = 0; h < p->out_height; h++) {
+        if (row[h] < 0) continue;
+        rising = rising && (!rows || row[h] > before);
+        falling = falling && (!rows || row[h] < before);
+        before = row[h];
+        rows++;
+    }
+    const int once = run && (rising || falling);
+    const int whole = once && rows == p->height && some == p->width;
     PARALLEL_FOR(p->planes * (size + p->out_height * p->out_width))
     for (int64_t plane = 0; plane < p->planes; plane++) {
         real *dx = (real *)a->dx + plane * size;
-        memset(dx, 0, sizeof(real) * (size_t)size);
+        if (!whole) memset(dx, 0, sizeof(real) * (size_t)size);
         for (int64_t h = 0; h < p->out_height; h++) {
             const real *dy = (const real *)a->dy + (plane * p->out_height + h) * p->out_width;
-            if (row[h] < 0) continue;
-            real *to = dx + row[h] * p->width;
-            for (int64_t i = 0; i < p->out_width; i++)
-                if (column[i] >= 0) to[column[i]] += dy[i];
+            if (row[h] < 0 || (run && !some)) continue;
+            real *restrict to = dx + row[h] * p->width + (run ? column[first] : 0);
+            if (once)
+                memcpy(to, dy + first, sizeof(real) * (size_t)some);
+            else if (run)
+                for (int64_t i = 0; i < some; i++) to[i] += dy[first + i];
+            else
+                for (int64_t i = 0; i < p->out_width; i++)
+                    if (column[i] >= 0) to[column[i]] += dy[i];
         }
     }
 }

@@ -8,11 +8,14 @@ KERNEL(lstm_unit) {
     real *active = a->active, *c = a->c, *h = a->h;
     const int64_t size = a->size;
     PARALLEL_FOR(a->rows * size * 16)
-    for (int64_t row = 0; row < a->rows; row++)
+    for (int64_t row = 0; row < a->rows; row++) {
+        const real goes_on = cont[row];
+        SIMD
         for (int64_t j = 0; j < size; j++) {
             const int64_t at = row * 4 * size + j;
             const real in = FN(sigmoid_of)(gates[at]);
-            const real forget = cont[row] == 0 ? 0 : cont[row] * FN(sigmoid_of)(gates[at + size]);
+            const real kept = goes_on * FN(sigmoid_of)(gates[at + size]);
+            const real forget = goes_on == 0 ? 0 : kept;
             const real out = FN(sigmoid_of)(gates[at + 2 * size]);
             const real next = FN(tanh_of)(gates[at + 3 * size]);
             active[at] = in;
@@ -23,6 +26,7 @@ KERNEL(lstm_unit) {
             c[row * size + j] = value;
             h[row * size + j] = out * FN(tanh_of)(value);
         }
+    }
 }
 
 KERNEL(lstm_unit_backward) {
@@ -33,6 +37,7 @@ KERNEL(lstm_unit_backward) {
     const int64_t size = a->size;
     PARALLEL_FOR(a->rows * size * 16)
     for (int64_t row = 0; row < a->rows; row++)
+        SIMD
         for (int64_t j = 0; j < size; j++) {
             const int64_t at = row * 4 * size + j, i = row * size + j;
             const real in = active[at], forget = active[at + size];
@@ -53,8 +58,7 @@ KERNEL(rnn_unit) {
     ARGS(rnn_unit);
     const real *x = a->x;
     real *y = a->y;
-    PARALLEL_FOR(a->n * 8)
-    for (int64_t i = 0; i < a->n; i++) y[i] = FN(tanh_of)(x[i]);
+    FOR_EACH(i, a->n, 8) y[i] = FN(tanh_of)(x[i]);
 }
 
 /* dx = (dy + more) (1 - y²); more may be NULL. */
@@ -62,6 +66,9 @@ KERNEL(rnn_unit_backward) {
     ARGS(rnn_unit_backward);
     const real *y = a->y, *dy = a->dy, *more = a->more;
     real *dx = a->dx;
-    PARALLEL_FOR(a->n)
-    for (int64_t i = 0; i < a->n; i++) dx[i] = (dy[i] + (more ? more[i] : 0)) * (1 - y[i] * y[i]);
+    if (more) {
+        FOR_EACH(i, a->n, 1) dx[i] = (dy[i] + more[i]) * (1 - y[i] * y[i]);
+    } else {
+        FOR_EACH(i, a->n, 1) dx[i] = dy[i] * (1 - y[i] * y[i]);
+    }
 }

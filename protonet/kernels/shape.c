@@ -54,6 +54,26 @@ static void FN(transpose_tile)(const real *x, int64_t x_step, real *y, int64_t y
         for (int64_t k = 0; k < width; k++) y[i * y_step + k] = x[i + k * x_step];
 }
 
+/* The same where rows of y are narrow and lie one after another: `width` runs of x interleaved. */
+INLINE void FN(interleave)(const real *x, int64_t x_step, real *restrict y, int64_t height,
+                           int64_t width) {
+    for (int64_t i = 0; i < height; i++)
+        for (int64_t k = 0; k < width; k++) y[i * width + k] = x[i + k * x_step];
+}
+
+/* Rows of y of one width lie y_step apart. */
+static void FN(transpose_band)(const real *x, int64_t x_step, real *y, int64_t y_step,
+                               int64_t height, int64_t width) {
+    if (y_step == 2 && width == 2)
+        FN(interleave)(x, x_step, y, height, 2);
+    else if (y_step == 3 && width == 3)
+        FN(interleave)(x, x_step, y, height, 3);
+    else if (y_step == 4 && width == 4)
+        FN(interleave)(x, x_step, y, height, 4);
+    else
+        FN(transpose_tile)(x, x_step, y, y_step, height, width);
+}
+
 KERNEL(permute) {
     ARGS(permute);
     const int64_t last = a->axes - 1;
@@ -87,7 +107,7 @@ KERNEL(permute) {
         if (plain == last) /* no axis of more than one element is contiguous in x */
             for (int64_t k = 0; k < width; k++) y[k] = x[k * x_step];
         else
-            FN(transpose_tile)(x + from, x_step, y + from * out_step[plain], out_step[plain],
+            FN(transpose_band)(x + from, x_step, y + from * out_step[plain], out_step[plain],
                                to - from, width);
     }
 }

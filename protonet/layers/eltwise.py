@@ -16,6 +16,7 @@ from .registry import register
 __all__ = ["Eltwise", "add_up"]
 
 MOST = 8  # inputs that a kernel takes at once
+MOST_TO_CHOOSE_FROM = 256  # the number of the greatest is kept in a byte
 
 
 def add_up(
@@ -93,7 +94,13 @@ class Eltwise(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         keeps = self.operation == EltwiseParameter.MAX and any(self.propagate_down)
-        self.mask = np.empty(top[0].count, np.int32) if keeps else None
+        if keeps and len(bottom) > MOST_TO_CHOOSE_FROM:
+            raise LayerError(
+                f"the greatest of {len(bottom)} bottoms has no gradient here: "
+                f"at most {MOST_TO_CHOOSE_FROM}",
+                help="take the maximum in two steps",
+            )
+        self.mask = np.empty(top[0].count, np.uint8) if keeps else None
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         inputs, y = [blob.data for blob in bottom], top[0].data

@@ -152,6 +152,8 @@ def permute_walk(shape: Shape, order: list[int]) -> dict[str, Any]:
         else:
             size.append(shape[axis])
             step.append(steps[axis])
+    if len(size) > 1:  # the 1 that all began with
+        size, step = size[1:], step[1:]
     return {"axes": len(size), "size": size, "step": step}
 
 
