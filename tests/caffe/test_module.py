@@ -73,11 +73,14 @@ import sys
 import protonet.caffe
 {bind}
 import caffe
+import caffe.io
+from caffe import layers as L, params as P
 from caffe.proto import caffe_pb2
 from caffe.pycaffe import Net
 assert caffe is protonet.caffe
 assert caffe.pycaffe is sys.modules["caffe.pycaffe"]
 assert caffe.pycaffe.__name__ == "protonet.caffe.pycaffe"
+assert caffe_pb2.NetParameter is caffe.io.caffe_pb2.NetParameter
 assert Net is caffe.Net
 try:
     import caffe.nothing
