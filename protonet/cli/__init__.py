@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("protonet.cli.train:train", "Train the net of a solver."),
     "test": ("protonet.cli.test:test", "Run a net over its test data and print the mean outputs."),
     "data": ("protonet.cli.data:data", "Make and look into data sets."),
+    "export": ("protonet.cli.export:export", "Write a net for another runtime: ONNX."),
     "layers": ("protonet.cli.layers:layers", "List the layer types, or explain one."),
 }
 

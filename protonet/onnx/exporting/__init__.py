@@ -1,0 +1,1 @@
+"""Writing a net as ONNX."""

@@ -1,0 +1,1 @@
+"""Layer types in ONNX, one file per family."""

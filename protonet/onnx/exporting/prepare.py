@@ -1,0 +1,93 @@
+"""A net's files made ready for the way out: trained weights in, the input's size and batch chosen.
+
+Codes: E506 an option that the net's inputs do not allow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.json_format import MessageToDict
+
+from protonet.ir.document import Document, read_net_document
+from protonet.ir.protonet_pb2 import NetParameter, TransformationParameter
+from protonet.net import Net
+from protonet.prototxt.diagnostics import Diagnostic, Error
+
+__all__ = ["Prepared", "prepared_net"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A net to be written, what the model's metadata tells of it, and how its images are fed."""
+
+    net: Net
+    metadata: dict[str, str]
+    transform: TransformationParameter
+
+
+def prepared_net(
+    path: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    batch: int | None = None,
+    size: Sequence[int] = (),
+    seed: int | None = 0,
+) -> Prepared:
+    """Reads a net and its weights.
+
+    `batch` and `size` (the last axes of the first input) replace what the file says. Without
+    `weights` the fillers' values are taken.
+    """
+    document = read_net_document(path)
+    metadata = {"protonet.net": os.path.basename(os.fspath(path))}
+    if weights is not None:
+        metadata["protonet.weights"] = os.path.basename(os.fspath(weights))
+    transform = _transform(document.message)
+    if transform.ListFields():
+        told = MessageToDict(transform, preserving_proto_field_name=True)
+        metadata["protonet.preprocessing"] = json.dumps(told, sort_keys=True)
+    _resize(document, batch, size)
+    return Prepared(Net(document, weights=weights, seed=seed), metadata, transform)
+
+
+def _transform(net: NetParameter) -> TransformationParameter:
+    """Returns the transform_param of the net's data, of the last phase that has one."""
+    found = TransformationParameter()
+    for layer in net.layer:
+        if layer.HasField("transform_param"):
+            found = layer.transform_param
+    return found
+
+
+def _resize(document: Document[NetParameter], batch: int | None, size: Sequence[int]) -> None:
+    """Changes the shapes of the net's inputs."""
+    shapes = [
+        (shape, ("layer", index, "input_param", "shape", number))
+        for index, layer in enumerate(document.message.layer)
+        if layer.type == "Input"
+        for number, shape in enumerate(layer.input_param.shape)
+    ]
+    if (batch or size) and not shapes:
+        raise Error(Diagnostic("E506", "the net has no input whose shape could be changed"))
+    if not shapes:
+        return
+    first, place = shapes[0]
+    if size:
+        if len(size) > len(first.dim):
+            raise Error(
+                Diagnostic(
+                    "E506",
+                    f"--input gives {len(size)} sizes, but the input has {len(first.dim)} axes",
+                    (document.source.span(place),),
+                )
+            )
+        first.dim[len(first.dim) - len(size) :] = list(size)
+    if batch is not None and first.dim:
+        before = first.dim[0]
+        for shape, _ in shapes:
+            if shape.dim and shape.dim[0] == before:
+                shape.dim[0] = batch

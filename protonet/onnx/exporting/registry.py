@@ -1,0 +1,70 @@
+"""Which function writes a layer of which type: `@writes("ReLU")`.
+
+A function takes a Place and returns the layer's tops. The first line of its text, which names the
+operators, is the type's entry in docs/onnx.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import TypeAlias
+
+from .place import Place
+from .values import Value
+
+__all__ = ["REFUSED", "LayerWriter", "layer_writer", "layer_writers", "writes"]
+
+LayerWriter: TypeAlias = Callable[[Place], Value | list[Value]]
+
+_LOSS = "a loss: it has no meaning in a model that only runs"
+_DATA = "a data source: it belongs to training"
+_RANKING = "it judges results against labels, and is no part of a model that runs"
+_WARP = "ONNX has no operator for it"
+
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(
+        ("ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "L1Loss", "MultiBoxLoss",
+         "MultinomialLogisticLoss", "RegionLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss",
+         "SoftmaxWithLoss"),
+        _LOSS,
+    ),
+    **dict.fromkeys(
+        ("AnnotatedData", "Data", "DenseImageData", "HDF5Data", "HDF5Output", "ImageData",
+         "MemoryData", "VideoData"),
+        _DATA,
+    ),
+    **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _RANKING),
+    **dict.fromkeys(("Correlation", "PSROIPooling"), _WARP),
+    "Python": "its code is Python's: --python-layer-domain writes it as an operator of our own",
+}  # fmt: skip
+"""Layer types that are not written, and why."""
+
+_writers: dict[str, LayerWriter] = {}
+
+
+def writes(*types: str) -> Callable[[LayerWriter], LayerWriter]:
+    """Makes the function the one that writes layers of these types."""
+
+    def add(function: LayerWriter) -> LayerWriter:
+        for type in types:
+            _writers[type] = function
+        return function
+
+    return add
+
+
+@cache
+def layer_writers() -> dict[str, LayerWriter]:
+    """Returns all functions by layer type."""
+    package = importlib.import_module("protonet.onnx.exporting.layers")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return _writers
+
+
+def layer_writer(type: str) -> LayerWriter | None:
+    """Returns the function for a layer type, or None if it cannot be written."""
+    return layer_writers().get(type)

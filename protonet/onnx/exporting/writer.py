@@ -1,0 +1,99 @@
+"""Writing the nodes and constants of an ONNX graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from protonet.onnx.library import load
+
+from .values import Operand, Value
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
+
+__all__ = ["DOMAIN", "Writer"]
+
+DOMAIN = "org.protonet"
+_SMALL = 256  # elements; constants up to this are stored once
+
+
+class Writer:
+    """The nodes, constants and names of a graph; `prefix` is the layer that is being written."""
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self.nodes: list[NodeProto] = []
+        self.initializers: list[TensorProto] = []
+        self.names: set[str] = set()
+        self.prefix = ""
+        self.has_custom = False
+        self._small: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._stored: dict[tuple[int, tuple[int, ...]], str] = {}
+        self._kept: list[np.ndarray] = []  # so that no address is used twice
+
+    def fresh(self, wanted: str) -> str:
+        """Returns a name that is not taken, and takes it."""
+        name, number = wanted, 1
+        while name in self.names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self.names.add(name)
+        return name
+
+    def constant(self, array: np.ndarray, name: str = "const") -> Value:
+        """Stores an array: floating point as float32, whole numbers as they are."""
+        array = np.asarray(array)
+        given = array
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32, copy=False)
+        if array.size <= _SMALL:
+            key = (array.dtype.str, array.shape, array.tobytes())
+            if key not in self._small:
+                self._small[key] = self._store(array, name)
+            return Value(self, self._small[key], array.shape)
+        place = (given.__array_interface__["data"][0], given.shape)
+        if place not in self._stored:
+            self._kept.append(given)
+            self._stored[place] = self._store(array, name)
+        return Value(self, self._stored[place], array.shape)
+
+    def _store(self, array: np.ndarray, name: str) -> str:
+        stored = self.fresh(f"{self.prefix}/{name}")
+        tensor = load("onnx.numpy_helper").from_array(np.ascontiguousarray(array), stored)
+        if not array.shape:
+            del tensor.dims[:]
+        self.initializers.append(tensor)
+        return stored
+
+    def lift(self, operand: Operand) -> Value:
+        """Returns a value as it is, and a number or an array as a constant."""
+        if isinstance(operand, Value):
+            return operand
+        if isinstance(operand, float | int):
+            operand = np.array(operand, np.float32)
+        return self.constant(operand)
+
+    def op(self, kind: str, *operands: Operand | None, **attributes: Any) -> Value:
+        """Adds an operator with one result; None leaves out an input."""
+        return self.ops(kind, 1, *operands, **attributes)[0]
+
+    def ops(
+        self,
+        kind: str,
+        results: int,
+        *operands: Operand | None,
+        domain: str = "",
+        **attributes: Any,
+    ) -> list[Value]:
+        """Adds an operator with several results."""
+        inputs = ["" if operand is None else self.lift(operand).name for operand in operands]
+        outputs = [self.fresh(f"{self.prefix}/{kind}") for _ in range(results)]
+        given = {name: value for name, value in attributes.items() if value is not None}
+        make_node = load("onnx.helper").make_node
+        self.nodes.append(
+            make_node(kind, inputs, outputs, name=outputs[0], domain=domain or None, **given)
+        )
+        self.has_custom |= bool(domain)
+        return [Value(self, name) for name in outputs]
