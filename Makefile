@@ -1,6 +1,7 @@
 # make demo    trains LeNet on the digits inside the repository
 # make test    runs all tests        make lint    ruff and mypy
 # make bench   measures              make proto   regenerates the schema's code
+# make docs    writes docs/layers.md
 # Each makes .venv first, with all it needs; nothing is done again that is up to date.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ KERNELS = $(wildcard protonet/kernels/*.c protonet/kernels/*.h) protonet/kernels
 PACKAGING = pyproject.toml setup.py
 DIGITS = models/lenet/data
 
-.PHONY: demo test lint bench proto clean
+.PHONY: demo test lint bench proto docs clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -61,6 +62,9 @@ proto: protonet/ir/protonet_pb2.py
 protonet/ir/protonet_pb2.py: proto/protonet.proto tools/proto/generate.py | $(VENV)/installed-test
 	$(BIN)/python tools/proto/generate.py
 	touch $@
+
+docs: $(VENV)/installed
+	$(BIN)/python tools/docs/layers.py
 
 clean:
 	rm -rf $(VENV) build protonet.egg-info $(DIGITS)/*_lmdb

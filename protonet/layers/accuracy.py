@@ -20,9 +20,12 @@ class Accuracy(Layer):
     Shapes:     scores N×C×… and one label 0 … C−1 for each position → a scalar; a second top is
                 the accuracy of each class, C, 0 for a class that no label names.
     Parameters: top_k (1), axis of the classes (1), ignore_label (such positions do not count).
+    Formula:    (positions where fewer than top_k other scores are at least the label's) /
+                positions.
     Rules:      a score equal to the label's counts against it; nothing to count gives 0; NaN is
                 wrong. (Caffe 1.0 but for NaN)
     Gradient:   none.
+    Source:     Caffe 1.0.
     """
 
     bottoms, tops = Exactly(2), Between(1, 2)

@@ -47,7 +47,10 @@ class Activation(Layer):
 class ReLU(Activation):
     """y = max(x, 0) + negative_slope · min(x, 0).
 
-    Gradient: dx = dy where x > 0, else negative_slope · dy; at x = 0 the slope's side (Caffe).
+    Shapes:     any → the same.
+    Parameters: relu_param negative_slope (0).
+    Gradient:   dx = dy where x > 0, else negative_slope · dy; at x = 0 the slope's side (Caffe).
+    Source:     Nair and Hinton 2010; Caffe 1.0.
     """
 
     @property
@@ -121,8 +124,10 @@ class PReLU(Activation):
 class ELU(Activation):
     """y = x where x > 0, else alpha · (eˣ − 1).
 
-    Gradient: dx = dy where x > 0, else dy · (alpha + y).
-    Source:   Clevert, Unterthiner, Hochreiter 2016.
+    Shapes:     any → the same.
+    Parameters: elu_param alpha (1).
+    Gradient:   dx = dy where x > 0, else dy · (alpha + y).
+    Source:     Clevert, Unterthiner, Hochreiter 2016.
     """
 
     gradient_of_input = True
@@ -145,7 +150,13 @@ class ELU(Activation):
 
 @register("Sigmoid")
 class Sigmoid(Activation):
-    """y = 1 / (1 + e⁻ˣ). Gradient: dx = dy · y · (1 − y)."""
+    """y = 1 / (1 + e⁻ˣ).
+
+    Shapes:     any → the same.
+    Parameters: none but engine, which has no effect.
+    Gradient:   dx = dy · y · (1 − y).
+    Source:     Caffe 1.0.
+    """
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         kernels.sigmoid(x=bottom[0].data, y=top[0].data, n=bottom[0].count)
@@ -159,7 +170,13 @@ class Sigmoid(Activation):
 
 @register("TanH")
 class TanH(Activation):
-    """y = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ). Gradient: dx = dy · (1 − y²)."""
+    """y = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).
+
+    Shapes:     any → the same.
+    Parameters: none but engine, which has no effect.
+    Gradient:   dx = dy · (1 − y²).
+    Source:     Caffe 1.0.
+    """
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         kernels.tanh(x=bottom[0].data, y=top[0].data, n=bottom[0].count)
@@ -175,8 +192,10 @@ class TanH(Activation):
 class Swish(Activation):
     """y = x · σ(beta · x), σ the sigmoid.
 
-    Gradient: dx = dy · s · (1 + beta · x · (1 − s)), s = σ(beta · x).
-    Source:   Ramachandran, Zoph, Le 2017.
+    Shapes:     any → the same.
+    Parameters: swish_param beta (1).
+    Gradient:   dx = dy · s · (1 + beta · x · (1 − s)), s = σ(beta · x).
+    Source:     Ramachandran, Zoph, Le 2017.
     """
 
     gradient_of_input = True
@@ -199,7 +218,12 @@ class Swish(Activation):
 
 @register("BNLL")
 class BNLL(Activation):
-    """y = log(1 + eˣ), the binomial normal log likelihood (softplus). Gradient: dx = dy · σ(x)."""
+    """y = log(1 + eˣ), the binomial normal log likelihood (softplus).
+
+    Shapes:   any → the same.
+    Gradient: dx = dy · σ(x), σ the sigmoid.
+    Source:   Caffe 1.0.
+    """
 
     gradient_of_input = True
 
@@ -216,7 +240,13 @@ class BNLL(Activation):
 
 @register("Clip")
 class Clip(Activation):
-    """y = min(max(x, min), max). Gradient: dx = dy where min ≤ x ≤ max, else 0."""
+    """y = min(max(x, min), max).
+
+    Shapes:     any → the same.
+    Parameters: clip_param min and max, both needed.
+    Gradient:   dx = dy where min ≤ x ≤ max, else 0.
+    Source:     Caffe 1.0.
+    """
 
     gradient_of_input = True
 
@@ -243,7 +273,13 @@ class Clip(Activation):
 
 @register("Threshold")
 class Threshold(Activation):
-    """y = 1 where x > threshold, else 0. There is no gradient."""
+    """y = 1 where x > threshold, else 0.
+
+    Shapes:     any → the same.
+    Parameters: threshold_param threshold (0).
+    Gradient:   none.
+    Source:     Caffe 1.0.
+    """
 
     labels = (0,)
 

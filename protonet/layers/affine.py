@@ -75,6 +75,7 @@ class Scale(Broadcast):
                 of the shape of any run of x's axes that starts at `axis`.
     Parameters: axis, num_axes, filler (1), bias_term (false), bias_filler (0).
     Gradient:   dx = dy γ, dγ = Σ dy x, dβ = Σ dy.
+    Source:     Caffe 1.0.
     """
 
     field = "scale_param"
@@ -134,6 +135,7 @@ class Bias(Broadcast):
     Shapes:     as Scale: β is learned, or the second bottom.
     Parameters: axis, num_axes, filler (0).
     Gradient:   dx = dy, dβ = Σ dy.
+    Source:     Caffe 1.0.
     """
 
     field = "bias_param"

@@ -33,14 +33,15 @@ def image_size(settings: TransformationParameter, field: tuple[str, str]) -> tup
 
 @register("AnnotatedData")
 class AnnotatedData(Layer):
-    """Images and true boxes of an LMDB database of AnnotatedDatum records: shapes only, so that a
-    net can be checked, summarized and given weights. A forward pass is an error.
+    """Images and true boxes of an LMDB database of AnnotatedDatum records; shapes only.
 
     Shapes:     → N×C×H×W, and 1×1×R×8 true boxes (image, class, instance, xmin, ymin, xmax, ymax,
                 difficult); N is batch_size, C 3, or 1 with force_gray, H×W the crop's or
                 resize_param's (the first's of several); R, the boxes of a batch, is taken for 1.
     Parameters: data_param: see Data; annotated_data_param { batch_sampler, label_map_file };
                 transform_param { resize_param, expand_param, distort_param, emit_constraint, … }.
+    Rules:      a net that has it can be checked, summarized and given weights; a forward pass is an
+                error.
     Source:     Liu et al. 2016 (SSD).
     """
 

@@ -16,7 +16,13 @@ from .registry import register
 
 @register("AbsVal")
 class AbsVal(Activation):
-    """y = |x|. Gradient: dx = dy · sign(x), 0 at 0. Not in place (Caffe)."""
+    """y = |x|.
+
+    Shapes:   any → the same.
+    Gradient: dx = dy · sign(x), 0 at 0.
+    Rules:    not in place. (Caffe 1.0)
+    Source:   Caffe 1.0.
+    """
 
     in_place = False
 
@@ -41,9 +47,12 @@ def log_of_base(base: float, field: str) -> float:
 
 @register("Exp")
 class Exp(Activation):
-    """y = base^(shift + scale · x); base −1, the default, is e.
+    """y = base^(shift + scale · x).
 
-    Gradient: dx = dy · y · scale · ln base.
+    Shapes:     any → the same.
+    Parameters: exp_param base (−1: e), scale (1), shift (0).
+    Gradient:   dx = dy · y · scale · ln base.
+    Source:     Caffe 1.0.
     """
 
     def setup(self) -> None:
@@ -74,9 +83,12 @@ class Exp(Activation):
 
 @register("Log")
 class Log(Activation):
-    """y = log of (shift + scale · x) to `base`; base −1, the default, is e.
+    """y = log of (shift + scale · x) to `base`.
 
-    Gradient: dx = dy · scale / ((shift + scale · x) · ln base).
+    Shapes:     any → the same.
+    Parameters: log_param base (−1: e), scale (1), shift (0).
+    Gradient:   dx = dy · scale / ((shift + scale · x) · ln base).
+    Source:     Caffe 1.0.
     """
 
     gradient_of_input = True
@@ -108,9 +120,12 @@ class Log(Activation):
 class Power(Activation):
     """y = (shift + scale · x)^power.
 
-    Gradient: dx = dy · power · scale · (shift + scale · x)^(power − 1).
-    Rules:    if power · scale is 0, y is shift^power everywhere (0^0 = 1) and dx is 0; a negative
-              base with a broken power gives NaN. (Caffe 1.0)
+    Shapes:     any → the same.
+    Parameters: power_param power (1), scale (1), shift (0).
+    Gradient:   dx = dy · power · scale · (shift + scale · x)^(power − 1).
+    Rules:      if power · scale is 0, y is shift^power everywhere (0^0 = 1) and dx is 0; a negative
+                base with a broken power gives NaN. (Caffe 1.0)
+    Source:     Caffe 1.0.
     """
 
     gradient_of_input = True

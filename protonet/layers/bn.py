@@ -30,6 +30,7 @@ class BN(Layer):
     PSPNet's:   slope_filler, bias_filler, eps (1e-5), momentum m (0.9), frozen. Two more blobs, the
                 running μ and σ²: in TEST or if frozen they are used, else they become
                 m·running + (1 − m)·batch. frozen keeps slope and bias as they are, too.
+    Parameters: bn_param: see each fork's.
     Rules:      the names of the fields tell the two apart; without any, four `param`s mean
                 PSPNet's, else it is SegNet's.
     Gradient:   dx = slope (dy − mean(dy) − z·mean(dy·z)) / √(σ² + eps), z the normalised x;

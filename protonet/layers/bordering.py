@@ -22,6 +22,7 @@ class Pad(PickedPixels):
     Shapes:     …×H×W → …×(H + pad_u + pad_d)×(W + pad_l + pad_r).
     Parameters: pad_param pad_u, pad_d, pad_l, pad_r; pad_type CONSTANT (pad_value), REPLICATE (the
                 border's pixels again) or REFLECT (those inside, without the border itself).
+    Formula:    y[i, j] = x[i − pad_u, j − pad_l] where that is inside, else as pad_type says.
     Gradient:   each pixel's: the sum of the dy where it stands.
     Source:     the fork of brocolli.
     """
@@ -76,6 +77,7 @@ class Reverse(PickedPixels):
 
     Shapes:     any → the same.
     Parameters: reverse_param axis (0).
+    Formula:    y[i] = x[n − 1 − i] along the axis, n its length.
     Gradient:   dy, likewise reversed.
     Source:     CTPN's and CRNN's forks: a recurrent layer that runs backward in time.
     """
@@ -108,6 +110,7 @@ class Unsqueeze(SameMemory):
 
     Shapes:     a×b → a×1×b with dim 1; −1 puts it last.
     Parameters: unsqueeze_param dim.
+    Formula:    y = x, read in the same order.
     Gradient:   dx = dy, in the same memory.
     Source:     the fork of brocolli.
     """

@@ -70,13 +70,14 @@ class LabelLoss(Layer):
 
 @register("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(LabelLoss):
-    """−Σ (t log σ(x) + (1 − t) log(1 − σ(x))) / normalizer, σ the sigmoid; t may be fractional.
+    """loss = −Σ (t log σ(x) + (1 − t) log(1 − σ(x))) / normalizer, σ the sigmoid.
 
-    Shapes:     x any, targets t as many → scalar.
+    Shapes:     x any, targets t (0 … 1, also between) as many → scalar.
     Parameters: loss_param ignore_label, normalization (BATCH_SIZE: the first axis).
     Formula:    max(x, 0) − x·t + log(1 + e^−|x|), which does not overflow
     Gradient:   dx = (σ(x) − t) / normalizer; the targets have none.
     Rules:      a target is ignored if its whole part is ignore_label. (Caffe 1.0)
+    Source:     Caffe 1.0.
     """
 
     def setup(self) -> None:
@@ -112,7 +113,7 @@ class SigmoidCrossEntropyLoss(LabelLoss):
 
 @register("HingeLoss")
 class HingeLoss(LabelLoss):
-    """Σ max(0, 1 − s·x)^p / N: s is 1 for the class that the label names, −1 for the others.
+    """loss = Σ max(0, 1 − s·x)^p / N: s is 1 for the class that the label names, −1 for the others.
 
     Shapes:     scores N×…, labels N → scalar.
     Parameters: hinge_loss_param norm: L1 (p = 1) or L2 (p = 2).
@@ -137,11 +138,11 @@ class HingeLoss(LabelLoss):
 
 @register("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(LabelLoss):
-    """−Σ log max(p[label], 1e-20) / N, for probabilities p; SoftmaxWithLoss takes scores.
+    """loss = −Σ log max(p[label], 1e-20) / N, for probabilities p; SoftmaxWithLoss takes scores.
 
-    Shapes:     probabilities N×…, labels N → scalar.
-    Gradient:   dp[label] = −1 / (N max(p[label], 1e-20)), 0 elsewhere; the labels have none.
-    Source:     Caffe 1.0.
+    Shapes:   probabilities N×…, labels N → scalar.
+    Gradient: dp[label] = −1 / (N max(p[label], 1e-20)), 0 elsewhere; the labels have none.
+    Source:   Caffe 1.0.
     """
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
@@ -160,7 +161,7 @@ class MultinomialLogisticLoss(LabelLoss):
 
 @register("InfogainLoss")
 class InfogainLoss(LabelLoss):
-    """−Σ H[label, k] log max(p[k], 1e-20) / normalizer, with p the softmax of the scores.
+    """loss = −Σ H[label, k] log max(p[k], 1e-20) / normalizer, with p the softmax of the scores.
 
     Shapes:     scores N×K×…, one label for each position, H K×K → scalar, and p if a second top
                 is named.

@@ -53,6 +53,9 @@ class Convolution(Layer):
                 group (g), bias_term, weight_filler, bias_filler, axis; engine: CAFFE asks for the
                 readable way (im2col into a buffer, then the product).
     Formula:    y[n,o,i] = b[o] + Σ over c, f of W[o,c,f] · x[n, c, S·i − P + D·f]
+    Gradient:   dx[n, c, S·i − P + D·f] += W[o,c,f] · dy[n,o,i], dW[o,c,f] += Σ over n, i of
+                dy[n,o,i] · x[n, c, S·i − P + D·f], db[o] = Σ dy[n,o,i].
+    Source:     LeCun et al. 1998; dilation: Yu and Koltun 2016; Caffe 1.0.
     """
 
     bottoms, tops = AtLeast(1), AtLeast(1)
@@ -155,7 +158,9 @@ class Deconvolution(Convolution):
                 first two axes are swapped against Convolution's), b is O.
     Parameters: those of Convolution; C and O must be multiples of group.
     Formula:    y[n, o, S·i − P + D·f] += W[c,o,f] · x[n,c,i], then + b[o]
-    Gradient:   dx is Convolution of dy with W.
+    Gradient:   dx is the Convolution of dy with W; dW[c,o,f] += Σ over n, i of x[n,c,i] · dy[n, o,
+                S·i − P + D·f], db[o] = Σ dy[n,o,i].
+    Source:     Long, Shelhamer and Darrell 2015 (FCN); Caffe 1.0.
     """
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
@@ -217,6 +222,8 @@ class Im2col(Layer):
     Shapes:     N×C×H×W → N×(C·F·F)×H'×W', H' = floor((H + 2P − D(F−1) − 1)/S) + 1.
     Parameters: kernel_size, stride, pad, dilation, axis of convolution_param.
     Formula:    y[n, (c, f), i] = x[n, c, S·i − P + D·f], 0 in the padding
+    Gradient:   dx[n, c, S·i − P + D·f] += dy[n, (c, f), i].
+    Source:     Caffe 1.0.
     """
 
     def _geometry(self, shape: Shape) -> tuple[int, Geometry]:

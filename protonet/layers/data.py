@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 @register("Data")
 class Data(PrefetchedLayer):
-    """Images and labels of an LMDB database of Datum records, in the order of their keys, around
-    and around.
+    """Images and labels of an LMDB database of Datum records, in the order of their keys.
 
-    Shapes: → N×C×H×W, and N labels if there is a second top; N is batch_size. C×H×W are those of
-            the batch's first record, cropped if transform_param says so.
-    Parameters: source, backend, batch_size, prefetch (how many batches are made ahead), and
-            transform_param: see protonet.data.transformer. Encoded records are decoded to B, G, R.
+    Shapes:     → N×C×H×W, and N labels if there is a second top; N is batch_size. C×H×W are those
+                of the batch's first record, cropped if transform_param says so.
+    Parameters: data_param source, backend, batch_size, prefetch (how many batches are made ahead);
+                transform_param.
+    Rules:      after the last record comes the first again. Encoded records are decoded to B, G, R.
+    Source:     Caffe 1.0.
     """
 
     tops = Between(1, 2)

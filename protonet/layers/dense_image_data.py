@@ -34,9 +34,9 @@ class DenseImageData(PrefetchedLayer):
     Shapes:     → N×C×H×W and labels N×1×H'×W'; N is batch_size, C 3 (B, G, R), or 1 without
                 is_color; H×W is new_height×new_width or the first image's size, cropped if
                 transform_param says so; H' = H / label_divide_factor.
-    Parameters: source (`path label_path` a line), root_folder (put before each path as it is),
-                batch_size, new_height and new_width, is_color, shuffle (anew in each epoch),
-                rand_skip, label_divide_factor (1), transform_param.
+    Parameters: source (a line for each image: its path and that of its label image), root_folder
+                (put before each path as it is), batch_size, new_height and new_width, is_color,
+                shuffle (anew in each epoch), rand_skip, label_divide_factor (1), transform_param.
     Rules:      images are resized as OpenCV does it, label images by their nearest pixels; a crop
                 and a mirroring are the same for both, mean and scale are for the image alone.
     Source:     SegNet's fork; label_divide_factor: ENet's.

@@ -94,7 +94,7 @@ class ContrastiveLoss(DistanceLoss):
 
 @register("L1Loss")
 class L1Loss(DistanceLoss):
-    """Σ |a − b| / N, or per position the Euclidean length of the difference.
+    """loss = Σ |a − b| / N, or per position the Euclidean length of the difference.
 
     Shapes:     a and b N×C×H×W; b may be left out and counts as 0 → scalar.
     Parameters: l1_loss_param l2_per_location (false), l2_prescale_by_channels (false),

@@ -18,12 +18,12 @@ _DIMENSIONS = ("num", "channels", "height", "width")
 
 @register("DummyData")
 class DummyData(DataLayer):
-    """Blobs filled by data_filler: a constant one when the net is made, any other before each
-    forward.
+    """Blobs filled by data_filler: a constant one once, any other before each forward.
 
     Shapes:     one `shape` (or num, channels, height, width, of former times) for each top, or
                 one for all of them.
     Parameters: data_filler: none (zeros), one for all tops, or one for each.
+    Source:     Caffe 1.0.
     """
 
     tops = AtLeast(1)

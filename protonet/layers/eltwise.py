@@ -63,6 +63,7 @@ class Eltwise(Layer):
     Gradient:   SUM dxᵢ = cᵢ dy; PROD dxᵢ = dy · Π of the others (y / xᵢ if stable_prod_grad is
                 false); MAX dy where xᵢ is the maximum: of the first two the second wins a tie,
                 a later one must be greater. (Caffe 1.0)
+    Source:     Caffe 1.0.
     """
 
     bottoms = AtLeast(1)

@@ -18,6 +18,7 @@ class EuclideanLoss(Layer):
 
     Shapes:   two blobs N×… with as many elements an item → a scalar.
     Gradient: da = (a − b) · dy / N, db = −da.
+    Source:   Caffe 1.0.
     """
 
     bottoms = Exactly(2)

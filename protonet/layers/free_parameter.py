@@ -13,7 +13,10 @@ class FreeParameter(Layer):
     """A top that is itself learned; it starts at 0.
 
     Shapes:     `shape`.
+    Parameters: parameter_param shape.
+    Formula:    y = the parameter.
     Gradient:   what flows into the top is added to the parameter's.
+    Source:     Caffe 1.0.
     """
 
     bottoms = Exactly(0)

@@ -26,6 +26,9 @@ class HDF5Data(PrefetchedLayer):
     Shapes:     → N×(the shape of a row), for each top; N is batch_size.
     Parameters: source (a file that lists HDF5 files, one a line), batch_size, shuffle (the files,
                 and the rows within a file; anew in each epoch).
+    Rules:      files and rows come in order unless shuffled; a batch may reach over the end of a
+                file.
+    Source:     Caffe 1.0.
     """
 
     tops = AtLeast(1)

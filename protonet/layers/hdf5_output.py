@@ -29,7 +29,9 @@ class HDF5Output(Layer):
     Shapes:     N×… and N×…, of at most 4 axes; they are written with 4 (missing ones are 1), and
                 the rows of each pass follow those of the one before.
     Parameters: file_name; a file of this name is replaced by the first pass.
-    Rules:      (Caffe ends with an error at the second pass.) No gradient.
+    Gradient:   none.
+    Rules:      Caffe ends with an error at the second pass; this goes on.
+    Source:     Caffe 1.0.
     """
 
     bottoms, tops = Exactly(2), Exactly(0)

@@ -32,6 +32,7 @@ class ImageData(PrefetchedLayer):
     Parameters: source (`path label` a line), root_folder (put before each path as it is),
                 batch_size, new_height and new_width (resized as OpenCV does it), is_color,
                 shuffle (anew in each epoch), rand_skip, transform_param.
+    Source:     Caffe 1.0.
     """
 
     tops = Exactly(2)

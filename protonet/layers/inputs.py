@@ -12,8 +12,10 @@ from .registry import register
 class Input(Layer):
     """Blobs that are filled from outside before each pass.
 
-    Shapes: one `shape` for each top, or one for all of them; none leaves the tops empty until
-            they are reshaped.
+    Shapes:     one `shape` for each top, or one for all of them; none leaves the tops empty until
+                they are reshaped.
+    Parameters: input_param shape, given once or for each top.
+    Source:     Caffe 1.0.
     """
 
     bottoms, tops = Exactly(0), AtLeast(1)

@@ -67,7 +67,9 @@ class Concat(Parts):
 
     Shapes:     equal but for the axis, where the sizes are added.
     Parameters: axis (1), or the older concat_dim.
+    Formula:    y = x₁, x₂, … laid side by side.
     Gradient:   each bottom's part of dy.
+    Source:     Caffe 1.0.
     """
 
     bottoms = AtLeast(1)
@@ -105,7 +107,9 @@ class Slice(Parts):
 
     Shapes:     the axis is cut before each slice_point; without them into equal parts.
     Parameters: axis (1), or the older slice_dim; slice_point, ascending, one fewer than tops.
+    Formula:    y₁, y₂, … = x, cut.
     Gradient:   the tops' dy, one after another.
+    Source:     Caffe 1.0.
     """
 
     tops = AtLeast(1)

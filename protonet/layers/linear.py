@@ -21,6 +21,7 @@ class InnerProduct(Layer):
                 W is O×K (K×O if `transpose`), b is O; y keeps the axes before `axis`, then O.
     Parameters: num_output (O), bias_term, weight_filler, bias_filler, axis, transpose.
     Gradient:   dx = dy W, dW = dyᵀ x, db = Σ dy.
+    Source:     Caffe 1.0.
     """
 
     def setup(self) -> None:

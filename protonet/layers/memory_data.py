@@ -21,6 +21,7 @@ class MemoryData(DataLayer):
 
     Shapes:     → N×C×H×W and N labels (N×1×1×1 once it has run, as in Caffe).
     Parameters: batch_size (N), channels, height, width.
+    Source:     Caffe 1.0.
     """
 
     tops = Exactly(2)

@@ -20,7 +20,9 @@ class Crop(Layer):
 
     Shapes:     x a×b×h×w and a reference ·×·×H×W → a×b×H×W, with the default axis 2.
     Parameters: axis (2), offset (none: 0; one: for all axes that are cut; else one for each).
+    Formula:    y[i, …] = x[i + offset, …] along each axis that is cut.
     Gradient:   dx = dy where x was taken, 0 elsewhere; none to the reference.
+    Source:     Long, Shelhamer and Darrell 2015 (FCN); Caffe 1.0.
     """
 
     bottoms = Exactly(2)
@@ -98,8 +100,9 @@ class Permute(Layer):
 
     Shapes:     top axis i is bottom axis order[i]; axes that order leaves out follow as they were.
     Parameters: order.
+    Formula:    y[i_order[0], i_order[1], …] = x[i₀, i₁, …].
     Gradient:   dy with its axes put back.
-    Source:     SSD's Caffe.
+    Source:     Liu et al. 2016 (SSD).
     """
 
     def setup(self) -> None:
@@ -163,7 +166,9 @@ class Tile(Layer):
 
     Shapes:     the size along axis times `tiles`.
     Parameters: axis (1), tiles.
+    Formula:    y = x, x, … side by side along the axis, `tiles` times.
     Gradient:   dx = Σ dy of the copies.
+    Source:     Caffe 1.0.
     """
 
     def setup(self) -> None:

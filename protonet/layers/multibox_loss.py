@@ -29,6 +29,8 @@ class MultiBoxLoss(Layer):
                 N×PC, priors 1×2×4P, true boxes 1×1×R×8 (image, or −1 for an unused row; class,
                 instance, xmin, ymin, xmax, ymax, difficult) → scalar. As in SSD, only the third
                 axis of the true boxes counts; their first 8·R numbers are taken.
+    Parameters: multibox_loss_param: num_classes (C), share_location (true), background_label_id
+                (0), and those named below; loss_param normalization.
     Matching:   each true box takes the free prior that overlaps it most, the best pair first
                 (match_type BIPARTITE); then each free prior takes the true box that overlaps it
                 most, if by overlap_threshold (.5) or more (PER_PREDICTION, the default).

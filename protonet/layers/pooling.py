@@ -34,6 +34,7 @@ class Pooling(RandomLayer):
                 TEST its expectation Σx² / Σx; values below 0 count as 0. (Zeiler, Fergus 2013)
     Tops:       1, or 2 for MAX: the second holds the index h·W + w of each maximum.
     Gradient:   goes to the maximum, or the drawn element, or to all of the window alike.
+    Source:     Caffe 1.0; STOCHASTIC: Zeiler and Fergus 2013.
     """
 
     bottoms, tops = Exactly(1), Between(1, 2)

@@ -66,6 +66,7 @@ class Python(Layer):
 
     Shapes:     whatever the class makes of its bottoms; known only when it runs.
     Parameters: module, layer, param_str (handed over as self.param_str).
+    Gradient:   what the class's `backward` sets.
     Rules:      the class derives from protonet.caffe.Layer; in its module `import caffe` gives
                 protonet.caffe unless another caffe is loaded already. What it raises comes out
                 unchanged. `check` and `summary` never import it; the command line runs it only

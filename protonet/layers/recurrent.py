@@ -221,13 +221,15 @@ class Recurrent(Layer):
 
 @register("RNN")
 class RNN(Recurrent):
-    """h_t = tanh(W_hh (cont_t h_{t−1}) + W_xh x_t [+ W_xs x_static] + b_h), o_t = tanh(W_ho h_t + b_o).
+    """h_t = tanh(W_hh (cont_t h_{t−1}) + W_xh x_t + b_h), o_t = tanh(W_ho h_t + b_o).
 
     Shapes:     x T×N×…, cont T×N, [x_static N×…], [h_0 1×N×H] → o T×N×H, [h_T 1×N×H]; blobs
                 W_xh, b_h, [W_xs], W_hh, W_ho, b_o.
-    Parameters: num_output (H), expose_hidden (h_0 and h_T as bottom and top), fillers.
+    Parameters: num_output (H), expose_hidden (first and last state as bottom and top), fillers.
+    Formula:    x_static, where it is given, adds W_xs x_static inside the first tanh.
     Gradient:   through time over the T steps; none to cont, h_0, nor from h_T (Caffe).
-    """  # noqa: E501
+    Source:     Elman 1990; Donahue et al. 2015.
+    """
 
     states, gates = 1, 1
 
@@ -327,7 +329,9 @@ class LSTMUnit(Layer):
 
     Shapes:   c_before 1×N×H, gates 1×N×4H (i, f, o, g before activation), cont 1×N
               → c 1×N×H, h 1×N×H.
+    Formula:  i, f, o = σ(gates), g = tanh(gates), each of its quarter.
     Gradient: to c_before and gates; none to cont.
+    Source:   Hochreiter and Schmidhuber 1997; Donahue et al. 2015.
     """
 
     bottoms, tops = Exactly(3), Exactly(2)

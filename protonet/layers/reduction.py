@@ -20,6 +20,7 @@ class Reduction(Layer):
     Parameters: operation (SUM, ASUM, SUMSQ, MEAN), axis (0), coeff c (1).
     Formula:    SUM c·Σ x; ASUM c·Σ |x|; SUMSQ c·Σ x²; MEAN c·Σ x / count.
     Gradient:   dx = c·dy times 1, sign(x), 2x, 1 / count.
+    Source:     Caffe 1.0.
     """
 
     def setup(self) -> None:
@@ -65,6 +66,7 @@ class ArgMax(Layer):
     Parameters: top_k (1), axis, out_max_val.
     Rules:      the greatest first; of equal ones the larger index first. (Caffe 1.0)
     Gradient:   none.
+    Source:     Caffe 1.0.
     """
 
     labels = (0,)

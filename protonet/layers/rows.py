@@ -33,6 +33,7 @@ class Embed(Layer):
     Shapes:     any shape → the same with O appended; W is I×O, b is O.
     Parameters: input_dim (I), num_output (O), bias_term, weight_filler, bias_filler.
     Gradient:   dW[x] += dy, db = Σ dy; x has none.
+    Source:     Caffe 1.0.
     """
 
     dynamic = True  # the numbers are judged on every pass
@@ -83,6 +84,7 @@ class BatchReindex(Layer):
 
     Shapes:   x N×…, index M → M×….
     Gradient: dx[index[i]] += dy[i]; index has none.
+    Source:   Caffe 1.0.
     """
 
     bottoms = Exactly(2)
@@ -122,7 +124,9 @@ class Filter(Layer):
 
     Shapes:   N×… each, selector of N elements → M×…, M the rows kept, possibly 0; before the
               first pass M is N.
+    Formula:  y = x[the i where selector[i] ≠ 0].
     Gradient: kept rows get their own, dropped rows 0; the selector has none.
+    Source:   Caffe 1.0.
     """
 
     bottoms, tops = AtLeast(2), AtLeast(1)

@@ -17,7 +17,9 @@ class Split(Layer):
     """One blob for several readers; nets put it in by themselves where a blob is read twice.
 
     Shapes:   any → as many of the same as there are tops, all in the bottom's memory.
+    Formula:  yᵢ = x.
     Gradient: dx = Σ dyᵢ.
+    Source:   Caffe 1.0.
     """
 
     tops = AtLeast(1)
@@ -59,7 +61,10 @@ class Flatten(SameMemory):
     """Axes `axis` to `end_axis` made one.
 
     Shapes:     N×C×H×W → N×(C·H·W), with the default axis 1 and end_axis −1.
+    Parameters: flatten_param axis (1), end_axis (−1: the last).
+    Formula:    y = x, read in the same order.
     Gradient:   dx = dy, in the same memory.
+    Source:     Caffe 1.0.
     """
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
@@ -80,7 +85,9 @@ class Reshape(SameMemory):
     Shapes:     num_axes axes from `axis` on are replaced by `shape`, where 0 copies the bottom's
                 size at that place and one −1 takes what is left.
     Parameters: shape, axis (0; −1 is behind the last axis), num_axes (−1: all that follow).
+    Formula:    y = x, read in the same order.
     Gradient:   dx = dy, in the same memory. Not in place (Caffe).
+    Source:     Caffe 1.0.
     """
 
     def setup(self) -> None:
@@ -154,7 +161,13 @@ class Reshape(SameMemory):
 
 @register("Silence")
 class Silence(Layer):
-    """Reads blobs so that they are no outputs of the net. Gradient: dx = 0."""
+    """Reads blobs so that they are no outputs of the net.
+
+    Shapes:   any number of blobs → nothing.
+    Formula:  none: nothing is computed.
+    Gradient: dx = 0.
+    Source:   Caffe 1.0.
+    """
 
     bottoms, tops = AtLeast(1), Exactly(0)
 

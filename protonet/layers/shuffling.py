@@ -108,6 +108,7 @@ class Transpose(AxisShuffle):
 
     Shapes:     top axis i is bottom axis dim[i].
     Parameters: transpose_param dim: every axis once. (Permute may leave axes out.)
+    Formula:    y[i_dim[0], i_dim[1], …] = x[i₀, i₁, …].
     Gradient:   dy with its axes put back.
     Source:     CTPN's and CRNN's forks.
     """

@@ -44,6 +44,7 @@ class Softmax(Layer):
     Shapes:     any → the same.
     Parameters: axis (1).
     Gradient:   dx = y · (dy − Σ dy · y).
+    Source:     Bridle 1990; Caffe 1.0.
     """
 
     in_place = True
@@ -68,7 +69,7 @@ class Softmax(Layer):
 
 @register("SoftmaxWithLoss")
 class SoftmaxWithLoss(Layer):
-    """−log of the probability that softmax gives to the label, summed and normalised.
+    """loss = −log of the probability that softmax gives to the label, summed and normalised.
 
     Shapes:     x N×C×… and one label 0 … C−1 for each position → a scalar; a second top, if
                 there is one, is the probabilities, of x's shape.
@@ -80,6 +81,7 @@ class SoftmaxWithLoss(Layer):
                 never less than 1. (Caffe 1.0)
     Gradient:   dx = (p − [class is the label]) · w[label] · dy / divisor, 0 where ignored; none
                 to the labels, and what reaches the second top from above does not count.
+    Source:     Caffe 1.0.
     """
 
     bottoms, tops = Exactly(2), Between(1, 2)

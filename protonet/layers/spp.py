@@ -22,6 +22,7 @@ class SPP(RandomLayer):
 
     Shapes:     N×C×H×W → N×(C·Σ 4ˡ), level after level; pyramid_height 1 gives N×C×1×1.
     Parameters: pyramid_height (number of levels), pool (MAX, AVE, STOCHASTIC).
+    Formula:    y = the pooled levels, each flattened, side by side.
     Rules:      level l has windows of ceil(H/2ˡ) at that stride and (2ˡ·F − H + 1)/2 of padding,
                 which must be below F. (Caffe 1.0)
     Gradient:   that of each level's pooling, added up.

@@ -85,7 +85,7 @@ class MaskUnpooling(Layer):
 
 @register("Upsample")
 class Upsample(Layer):
-    """Two bottoms: y[mask] = x, 0 elsewhere. One bottom: each pixel repeated, y[h] = x[h / scale].
+    """y[mask] = x, 0 elsewhere; with one bottom each pixel repeated, y[h] = x[h / scale].
 
     Shapes:     N×C×H×W, and a mask of the same shape → N×C×H'×W'; H' = upsample_h, or scale·H,
                 less 1 if pad_out_h. With one bottom its last two axes grow by scale.
@@ -179,13 +179,15 @@ class MaxUnPool(MaskUnpooling):
 
 @register("Unpooling")
 class Unpooling(MaskUnpooling):
-    """Two bottoms: y[mask] = x, 0 elsewhere. One: x to the first pixel of each window.
+    """y[mask] = x in each window, 0 elsewhere: undoes a max pooling.
 
     Shapes:     N×C×H×W, and a mask of the same shape → N×C×H'×W'; H' = unpool_size, else
                 (H − 1)·S + F − 2P.
     Parameters: unpooling_param unpool (MAX), kernel_size (F), stride (S), pad (P), unpool_size;
                 each also as _h and _w. Or the pooling_param of the pooling that is undone.
     Gradient:   dx = dy[mask].
+    Rules:      two bottoms: the second is the mask, the second top of a max pooling. One: each x
+                goes to the first pixel of its window.
     Source:     Noh, Hong and Han 2015, DeconvNet, and its fork of Caffe.
     """
 

@@ -17,8 +17,7 @@ _DIRECTIONS = 2  # of flow
 
 @register("VideoData")
 class VideoData(Layer):
-    """Frames of videos or of a camera: shapes only, so that a net can be checked, summarized and
-    given weights. A forward pass is an error. Three forks' layers of one name.
+    """Frames of videos or of a camera; shapes only. Three forks' layers of one name.
 
     Shapes:     → N×3×H×W (SSD: video_type, video_file, device_id; N is data_param's batch_size);
                 → N×3×L×H×W and N labels (C3D: clips of new_length L frames);
@@ -26,6 +25,8 @@ class VideoData(Layer):
                 H×W is the crop's or resize_param's, or new_height×new_width.
     Parameters: video_data_param, transform_param, data_param { batch_size }.
     Rules:      without `source` it is SSD's; with modality or num_segments it is TSN's, else C3D's.
+                A net that has it can be checked, summarized and given weights; a forward pass is an
+                error.
     Source:     Liu et al. 2016 (SSD), Tran et al. 2015 (C3D), Wang et al. 2016 (TSN).
     """
 

@@ -26,16 +26,16 @@ _MODES = ("warp", "square")
 
 @register("WindowData")
 class WindowData(PrefetchedLayer):
-    """Windows of a window file's images, drawn at random: fg_fraction of each batch are objects,
-    the others, which come first, background.
+    """Windows of a window file's images, drawn at random, objects and background.
 
     Shapes:     → N×3×crop_size×crop_size (B, G, R) and N labels, 0 for background; N is batch_size.
-    Parameters: source (see protonet.data.window_list), root_folder (put before each path as it
-                is), batch_size, fg_threshold, bg_threshold (0.5: of a window's overlap with an
-                object), fg_fraction (0.25), context_pad (pixels of the crop around a window),
-                crop_mode (warp; square), cache_images, scale; transform_param { crop_size, mirror,
-                mean_file, mean_value }.
-    Rules:      scale is window_data_param's; what lies outside the image is 0. (Caffe 1.0)
+    Parameters: source (a window file), root_folder (put before each path as it is), batch_size,
+                fg_threshold, bg_threshold (0.5: of a window's overlap with an object), fg_fraction
+                (0.25), context_pad (pixels of the crop around a window), crop_mode (warp; square),
+                cache_images, scale; transform_param { crop_size, mirror, mean_file, mean_value }.
+    Rules:      fg_fraction of each batch are objects; the others, which come first, are background.
+                scale is window_data_param's; what lies outside the image is 0. (Caffe 1.0)
+    Source:     Girshick et al. 2014 (R-CNN); Caffe 1.0.
     """
 
     tops = Exactly(2)
