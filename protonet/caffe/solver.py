@@ -12,7 +12,6 @@ from protonet.ir.document import Document, read_solver_document
 from protonet.ir.protonet_pb2 import SolverParameter
 from protonet.solvers import Solver as Computing
 from protonet.solvers.events import GradientsReady, IterationDone, IterationStarted
-from protonet.solvers.rules import RULES
 from protonet.solvers.text_log import TextLog
 
 from .errors import caffe_errors
@@ -178,13 +177,12 @@ _CLASSES: dict[str, type[Solver]] = {
         SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver
     )
 }  # fmt: skip
-assert _CLASSES.keys() == RULES.keys()
 
 
 def get_solver(solver_file: FilePath) -> Solver:
-    """Returns a solver of the class that the file's `type` names."""
+    """Returns a solver by the file's `type`: of the class that has that rule, if Caffe knows it."""
     with caffe_errors():
         document = read_solver_document(solver_file)
-        solver = Solver.__new__(_CLASSES.get(document.message.type, SGDSolver))
+        solver = Solver.__new__(_CLASSES.get(document.message.type, Solver))
         solver._adopt(_seeded(document))
     return solver

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import protonet.caffe as caffe
+from protonet.caffe.solver import Solver
 
 CLASSES = {
     "SGD": caffe.SGDSolver,
@@ -86,6 +87,13 @@ def test_get_solver_returns_the_class_of_the_type(solver_file: str, rule: str) -
     solver = caffe.get_solver(solver_file)
     assert type(solver) is CLASSES[rule]
     assert solver.param.type == rule
+    solver.step(1)
+
+
+def test_rules_that_caffe_does_not_know_have_no_class_of_their_own(solver_file: str) -> None:
+    Path(solver_file).write_text(Path(solver_file).read_text() + 'type: "AdamW"')
+    solver = caffe.get_solver(solver_file)
+    assert type(solver) is Solver
     solver.step(1)
 
 
