@@ -20,6 +20,7 @@ COMMANDS = {
     "test": ("protonet.cli.test:test", "Run a net over its test data and print the mean outputs."),
     "data": ("protonet.cli.data:data", "Make and look into data sets."),
     "export": ("protonet.cli.export:export", "Write a net for another runtime: ONNX."),
+    "surgery": ("protonet.cli.surgery:surgery", "Operate on nets and their trained weights."),
     "layers": ("protonet.cli.layers:layers", "List the layer types, or explain one."),
 }
 

@@ -44,6 +44,12 @@ class LRN(Layer):
             raise LayerError(f"LRN takes N×C×H×W, not {shape_text(bottom[0])}", bottom=0)
         return [bottom[0]]
 
+    def window(self, rank: int) -> tuple[list[int], list[int], list[int]] | None:
+        size = self.settings.local_size
+        if self.settings.norm_region == LRNParameter.ACROSS_CHANNELS:
+            return None
+        return [size] * (rank - 2), [1] * (rank - 2), [size // 2] * (rank - 2)
+
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         n, channels, height, width = bottom[0].shape
         self.scale = np.empty(bottom[0].shape, bottom[0].dtype)

@@ -1,0 +1,1 @@
+"""Operations on trained nets: other shapes, other names, other weights, sliding windows."""

@@ -1,0 +1,56 @@
+"""`protonet surgery`: files in, files and what changed out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from surgery_nets import conv, fc, image, trained
+
+from protonet.cli import main
+from protonet.surgery.trained_net import read_trained_net
+
+CLASSIFIER = image(1, 3, 8, 8) + conv("conv1", "data", 4, 3) + fc("fc", "conv1", 5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    trained(CLASSIFIER).write("net.prototxt", "net.caffemodel")
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 14, 3), np.uint8)
+    Image.fromarray(pixels).save("image.png")
+    return tmp_path
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, ["surgery", *args])
+
+
+def test_fc_to_conv_writes_both_files_and_says_what_changed(folder: Path) -> None:
+    done = run(
+        "fc-to-conv", "net.prototxt", "net.caffemodel", "--out-net", "slid.prototxt",
+        "--out-weights", "slid.caffemodel", "--input", "16", "20", "--verify", "image.png",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.split("\n")
+    assert lines[0] == 'layer "fc": InnerProduct → Convolution 6×6, weights 5×4×6×6'
+    assert 'output "fc-conv" is 1×5×9×13' in lines
+    assert '"fc-conv" over 16×20: 9×13 windows, 1×1 apart' in lines
+    assert read_trained_net("slid.prototxt", "slid.caffemodel").blobs["fc-conv"][0].shape == (
+        5, 4, 6, 6,
+    )  # fmt: skip
+
+
+def test_operation_that_has_nowhere_to_write_is_refused(folder: Path) -> None:
+    done = run("fc-to-conv", "net.prototxt")
+    assert done.exit_code == 1
+    assert "say where to write" in done.stderr
+
+
+def test_list_of_operations_is_shown(folder: Path) -> None:
+    done = run("--help")
+    assert done.exit_code == 0
+    assert "fc-to-conv" in done.stdout
