@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DataError
+from .pillow_pixels import pixels_of
 
 __all__ = ["PICTURE", "Image", "Pictures", "decode", "encode"]
 
@@ -109,15 +110,13 @@ def _eight_bit(image: Any) -> Any:
 def _channels_first(image: Any, mode: str, by_libpng: bool) -> Image:
     if mode == "gray" and image.mode != "L":
         return _gray(np.asarray(image.convert("RGB")), by_libpng)[None]
-    if mode == "color":
+    if mode == "color" and image.mode != "RGB":
         image = image.convert("RGB")
-    pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        return pixels[None]
-    order = (2, 1, 0, 3)[: pixels.shape[2]]
-    if pixels.shape[2] == 3:
-        return pixels[:, :, ::-1].transpose(2, 0, 1)
-    return pixels[:, :, order].transpose(2, 0, 1)
+    image.load()
+    pixels = pixels_of(image)
+    if pixels.shape[2] == 4:
+        return pixels[:, :, [2, 1, 0, 3]].transpose(2, 0, 1)
+    return pixels[:, :, ::-1].transpose(2, 0, 1)
 
 
 def _gray(rgb: Image, by_libpng: bool) -> Image:

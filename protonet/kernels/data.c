@@ -88,6 +88,8 @@ static void FN(transform_row)(const picture *p, int64_t offset, const real *mean
         MAP_ROW(0, 1);
     else if (p->column_step == 3)
         MAP_ROW(0, 3);
+    else if (p->column_step == 4)
+        MAP_ROW(0, 4);
     else
         MAP_ROW(0, p->column_step);
 }
