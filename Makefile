@@ -54,6 +54,7 @@ lint: $(VENV)/installed-lint
 bench: $(VENV)/installed $(DIGITS)/train_lmdb/data.mdb
 	$(BIN)/python tools/bench/lenet.py
 	$(BIN)/python tools/bench/layers.py
+	$(BIN)/python tools/bench/data.py
 	$(BIN)/python tools/bench/update.py
 	$(BIN)/python tools/bench/parse.py
 	$(BIN)/python tools/bench/startup.py

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCH = "torch==2.13.0"
+NEEDS = (TORCH, "numpy", "lmdb")
 
 
 class Worker:
@@ -51,7 +52,7 @@ def torch_python(given: str | None) -> str | None:
         print(f"making {folder.name} with {TORCH} …", file=sys.stderr)
         try:
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", TORCH, "numpy"], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *NEEDS], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"no PyTorch to compare with: {error}", file=sys.stderr)
             return None
