@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from protonet.cli.bad_records import skip_bad_records
 from protonet.cli.failure import colored
 from protonet.cli.python_layers import allow_python_layers
 
@@ -34,6 +35,7 @@ _MOST_ELEMENTS = 1000  # of one output, of each batch
     metavar="NAME",
     help="A stage for include and exclude rules; may be repeated.",
 )
+@skip_bad_records
 @allow_python_layers
 def test(
     net: str,

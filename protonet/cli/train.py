@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from protonet.cli.bad_records import skip_bad_records
 from protonet.cli.failure import colored
 from protonet.cli.python_layers import allow_python_layers
 from protonet.cli.signals import EFFECTS, signals_to
@@ -78,6 +79,7 @@ AUTO = "auto"
     show_default=True,
     help="What a lost terminal does.",
 )
+@skip_bad_records
 @allow_python_layers
 def train(
     solver: str,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from protonet.ir.protonet_pb2 import Datum
 
 from .arrays import Array, Batch, array_in
+from .bad_records import bad_records, stand_ins
 from .datum import datum_floats, read_datums
 from .errors import DataError
 from .lmdb_source import LmdbReader, LmdbSource
@@ -79,14 +80,23 @@ def _pictures(
 ) -> Pictures:
     """Returns the images of the records: raw ones where they lie, others decoded."""
     raw = raw_images(found)
-    channels = found["channels"].copy()
     others: dict[int, Image] = {}
+    bad: dict[int, DataError] = {}
     for index in np.flatnonzero(~raw).tolist():
         try:
             others[index] = datum_image(records[index], found[index], mode)
         except DataError as error:
-            raise tell(index, error) from None
-        channels[index] = others[index].shape[0]
+            bad[index] = tell(index, error)
+            bad_records.leave_out(bad[index])
+    if bad:
+        chosen = stand_ins([index in bad for index in range(len(records))])
+        if chosen is None:
+            raise bad[0]
+        found[:] = found[chosen]
+        others = {index: others[j] for index, j in enumerate(chosen) if j in others}
+    channels = found["channels"].copy()
+    for index, image in others.items():
+        channels[index] = image.shape[0]
     for index in np.flatnonzero(channels != channels[0])[:1].tolist():
         told = f"{channels[index]} channels, but the first image of its batch has {channels[0]}"
         help = "set force_color or force_gray in transform_param" if others else ""

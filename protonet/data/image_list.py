@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 import numpy as np
 
 from protonet.ir.files import map_file
 
 from .arrays import Batch, array_in
+from .bad_records import bad_records, stand_ins
 from .chance import permutation, uniform_below
 from .errors import DataError, existing_elsewhere
 from .pictures import Image, Pictures, decode
 from .resize import resized
 from .transformer import Transformer
 
-__all__ = ["ImageBatches", "ImageList", "read_file", "read_image"]
+__all__ = ["ImageBatches", "ImageList", "read_all", "read_file", "read_image"]
+
+T = TypeVar("T")
 
 _SKIP = 0  # the draw that decides where to begin
 
@@ -108,6 +113,24 @@ def read_image(path: str, color: bool, height: int = 0, width: int = 0) -> Image
     return resized(image, height, width) if height else image
 
 
+def read_all(chosen: list[int], where: Callable[[int], str], read: Callable[[int], T]) -> list[T]:
+    """Returns what `read` gives for each chosen line; another one stands in for each that is bad
+    and left out. Raises DataError with the place of the line."""
+    found: list[T | DataError] = []
+    for index in chosen:
+        try:
+            found.append(read(index))
+        except DataError as error:
+            place = where(index)
+            told = error if error.message.startswith(place) else error.about(place)
+            bad_records.leave_out(told)
+            found.append(told)
+    good = stand_ins([isinstance(each, DataError) for each in found])
+    if good is None:
+        raise cast(DataError, found[0])
+    return [cast(T, found[index]) for index in good]
+
+
 class ImageBatches:
     """Makes batches of `size` images of a list, from position `start` on.
 
@@ -141,25 +164,25 @@ class ImageBatches:
         first = self._start + number * self._size
         positions = np.arange(first, first + self._size)
         chosen = [self._image_at(int(position)) for position in positions + self._skip]
-        entries = [self._images.entry(index) for index in chosen]
-        found = []
-        for index, (path, _) in zip(chosen, entries, strict=True):
-            try:
-                found.append(read_image(path, self._color, *self._new_size))
-            except DataError as error:
-                raise error.about(self._images.where(index)) from None
+        found, labels = zip(*read_all(chosen, self._images.where, self._read), strict=True)
         pictures = Pictures.of(found)
         shape = self._transformer.batch_shape(
             pictures,
-            lambda i, error: error.about(f"{self._images.where(chosen[i])}: {entries[i][0]}"),
+            lambda i, error: error.about(
+                f"{self._images.where(chosen[i])}: {self._images.entry(chosen[i])[0]}"
+            ),
         )
         batch = [
             array_in(spare, 0, (self._size, *shape), self._dtype),
             array_in(spare, 1, (self._size,), self._dtype),
         ]
         self._transformer.run(pictures, self._key, positions, batch[0])
-        batch[1][...] = [label for _, label in entries]
+        batch[1][...] = labels
         return batch
+
+    def _read(self, index: int) -> tuple[Image, int]:
+        path, label = self._images.entry(index)
+        return read_image(path, self._color, *self._new_size), label
 
     def _image_at(self, position: int) -> int:
         epoch, offset = divmod(position, len(self._images))

@@ -10,7 +10,7 @@ from protonet.ir.protonet_pb2 import TransformationParameter
 
 from .arrays import Batch, array_in
 from .errors import DataError
-from .image_list import ImageBatches, ImageList, read_image
+from .image_list import ImageBatches, ImageList, read_all, read_image
 from .pictures import Image, Pictures
 from .transformer import Transformer
 
@@ -68,15 +68,7 @@ class LabelImageBatches(ImageBatches):
         first = self._start + number * self._size
         positions = np.arange(first, first + self._size)
         chosen = [self._image_at(int(position)) for position in positions + self._skip]
-        images, labels = [], []
-        for index in chosen:
-            try:
-                path, label_path = self._pairs.pair(index)
-                images.append(read_image(path, self._color, *self._new_size))
-                labels.append(read_label_image(label_path, *self._label_size))
-                self._judge_sizes(images[-1], labels[-1])
-            except DataError as error:
-                raise error.about(self._pairs.where(index)) from None
+        images, labels = zip(*read_all(chosen, self._pairs.where, self._read_pair), strict=True)
         batch = []
         for top, (found, transformer) in enumerate(
             ((images, self._transformer), (labels, self._label_transformer))
@@ -88,6 +80,13 @@ class LabelImageBatches(ImageBatches):
             batch.append(array_in(spare, top, (self._size, *shape), self._dtype))
             transformer.run(pictures, self._key, positions, batch[top])
         return batch
+
+    def _read_pair(self, index: int) -> tuple[Image, Image]:
+        path, label_path = self._pairs.pair(index)
+        image = read_image(path, self._color, *self._new_size)
+        label = read_label_image(label_path, *self._label_size)
+        self._judge_sizes(image, label)
+        return image, label
 
     def _judge_sizes(self, image: Image, label: Image) -> None:
         """A crop is taken at one place of both, so both must have one size."""
