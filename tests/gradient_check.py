@@ -87,9 +87,9 @@ def check_gradients(
     }
     if of is None:
         of = [n for i, n in enumerate(inputs) if tested.allow_force_backward(i)]
+    net.clear_param_diffs()
     for name in net.top_names["layer"]:
         net.blobs[name].diff[...] = weights.get(name, 0)
-    net.clear_param_diffs()
     net.backward()
     found = {name: net.blobs[name].diff.copy() for name in of}
     changed = {name: inputs[name] for name in of}

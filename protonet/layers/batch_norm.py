@@ -105,6 +105,7 @@ class MVN(Layer):
     Parameters: normalize_variance (true; false: only − μ), across_channels (false; true: μ and σ
                 over C×H×W), eps (1e-9, added to the standard deviation).
     Gradient:   dx = (dy − mean(dy) − y·mean(dy·y)) / (σ + eps).
+    Rules:      the gradient takes eps for nothing beside σ. (Caffe 1.0)
     Source:     Caffe 1.0.
     """
 

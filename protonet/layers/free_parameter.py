@@ -15,7 +15,8 @@ class FreeParameter(Layer):
     Shapes:     `shape`.
     Parameters: parameter_param shape.
     Formula:    y = the parameter.
-    Gradient:   what flows into the top is added to the parameter's.
+    Gradient:   dy is the parameter's gradient, in the same memory, so that passes do not add up.
+                (Caffe 1.0)
     Source:     Caffe 1.0.
     """
 
