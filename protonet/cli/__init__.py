@@ -21,6 +21,7 @@ COMMANDS = {
     "data": ("protonet.cli.data:data", "Make and look into data sets."),
     "export": ("protonet.cli.export:export", "Write a net for another runtime: ONNX."),
     "surgery": ("protonet.cli.surgery:surgery", "Operate on nets and their trained weights."),
+    "caffe": ("protonet.cli.caffe:caffe", "Take the command line of Caffe's own program."),
     "layers": ("protonet.cli.layers:layers", "List the layer types, or explain one."),
 }
 

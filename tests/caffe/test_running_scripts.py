@@ -1,0 +1,86 @@
+"""`python -m protonet.caffe` runs what was written for pycaffe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import protonet
+
+SCRIPT = """
+import sys
+import caffe
+import caffe.io
+from caffe import layers as L, params as P
+from caffe.proto import caffe_pb2
+import helper
+
+class Twice(caffe.Layer):
+    def setup(self, bottom, top):
+        pass
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].data.shape)
+    def forward(self, bottom, top):
+        top[0].data[...] = 2 * bottom[0].data
+
+if __name__ == "__main__":
+    n = caffe.NetSpec()
+    n.data = L.DummyData(shape=dict(dim=[2]), data_filler=dict(value=float(sys.argv[1])))
+    n.twice = L.Python(n.data, module="__main__", layer="Twice")
+    with open("net.prototxt", "w") as f:
+        f.write(str(n.to_proto()))
+    net = caffe.Net("net.prototxt", caffe.TEST)
+    print(net.forward()["twice"].tolist(), helper.same, sys.argv[0])
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    source = str(Path(protonet.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": source, "GLOG_minloglevel": "2"}
+    return subprocess.run(
+        [sys.executable, "-m", "protonet.caffe", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/script.py").write_text(SCRIPT)
+    (tmp_path / "scripts/helper.py").write_text(
+        "import caffe, protonet.caffe\nsame = caffe is protonet.caffe"
+    )
+    return tmp_path
+
+
+def test_a_script_runs_as_if_pycaffe_were_installed(folder: Path) -> None:
+    done = run(folder, "scripts/script.py", "1.5")
+    assert done.stdout == "[3.0, 3.0] True scripts/script.py\n", done.stderr
+
+
+def test_modules_and_code_run_too(folder: Path) -> None:
+    done = run(folder, "-c", "import caffe, sys; print(caffe.__name__, sys.argv)", "x")
+    assert done.stdout == "protonet.caffe ['-c', 'x']\n", done.stderr
+    done = run(folder / "scripts", "-m", "script", "4")
+    assert done.stdout.startswith("[8.0, 8.0] True"), done.stderr
+
+
+def test_exit_codes_are_the_scripts(folder: Path) -> None:
+    (folder / "ends.py").write_text("import sys; sys.exit(7)")
+    assert run(folder, "ends.py").returncode == 7
+    (folder / "fails.py").write_text("import caffe\ncaffe.Net('nowhere.prototxt', caffe.TEST)")
+    failed = run(folder, "fails.py")
+    assert failed.returncode == 1
+    assert "protonet.caffe.CaffeError: nowhere.prototxt" in failed.stderr
+
+
+def test_without_a_script_the_use_is_shown(folder: Path) -> None:
+    assert run(folder, "--help").stdout.startswith("usage: python -m protonet.caffe SCRIPT")
+    missing = run(folder, "missing.py")
+    assert (missing.returncode, missing.stderr.splitlines()[-1]) == (
+        2, "python -m protonet.caffe: there is no missing.py",
+    )  # fmt: skip
