@@ -18,6 +18,7 @@ COMMANDS = {
     "summary": ("protonet.cli.summary:summary", "Show a net's shapes, parameters and costs."),
     "train": ("protonet.cli.train:train", "Train the net of a solver."),
     "test": ("protonet.cli.test:test", "Run a net over its test data and print the mean outputs."),
+    "extract": ("protonet.cli.extract:extract", "Write what blobs hold for a net's data."),
     "data": ("protonet.cli.data:data", "Make and look into data sets."),
     "export": ("protonet.cli.export:export", "Write a net for another runtime: ONNX."),
     "surgery": ("protonet.cli.surgery:surgery", "Operate on nets and their trained weights."),
