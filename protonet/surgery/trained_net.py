@@ -127,7 +127,10 @@ class TrainedNet:
                 stream.write(format_text(self.net).encode())
         if weights_path is not None:
             contiguous = {n: [np.ascontiguousarray(a) for a in b] for n, b in self.blobs.items()}
-            write_weights(weights_path, self.net, contiguous)
+            # A layer without blobs would say that it has none, and then not fit the net.
+            stored = NetParameter(name=self.net.name)
+            stored.layer.extend(layer for layer in self.net.layer if contiguous.get(layer.name))
+            write_weights(weights_path, stored, contiguous)
 
     def with_weights(self, weights: Weights) -> TrainedNet:
         """Returns the net with a file's blobs, in the shapes that it has for them.

@@ -54,3 +54,24 @@ def test_list_of_operations_is_shown(folder: Path) -> None:
     done = run("--help")
     assert done.exit_code == 0
     assert "fc-to-conv" in done.stdout
+
+
+def test_each_operation_writes_a_net_that_is_in_order(folder: Path) -> None:
+    operations = {
+        "rename": ["--layer", "fc=scores"],
+        "drop": ["--layer", "fc"],
+        "extract": ["--to", "conv1"],
+        "prune-dead": ["--to", "conv1"],
+        "merge": ["--with", "net.prototxt", "--join", "data=data", "--prefix", "b/"],
+        "upgrade": [],
+        "deploy": [],
+        "transplant": ["--donor", "net.caffemodel"],
+        "bilinear": [],
+        "fold-bn": [],
+    }
+    for name, options in operations.items():
+        out = ["--out-net", f"{name}.prototxt", "--out-weights", f"{name}.caffemodel"]
+        done = run(name, "net.prototxt", "net.caffemodel", *options, *out)
+        assert done.exit_code == 0, (name, done.output)
+        assert done.stdout.endswith(f"wrote {name}.prototxt and {name}.caffemodel\n")
+        read_trained_net(f"{name}.prototxt", f"{name}.caffemodel").views()

@@ -10,6 +10,17 @@ __all__ = ["surgery"]
 
 _OPERATIONS = {
     "fc-to-conv": ("fc_to_conv", "Make a classifier slide over larger images."),
+    "fold-bn": ("weights", "Fold BatchNorm and Scale into the layers beside them."),
+    "transplant": ("weights", "Copy weights of another net, by name or a map of names."),
+    "share": ("weights", "Let layers use one layer's weights."),
+    "bilinear": ("weights", "Make Deconvolution layers enlarge by interpolation."),
+    "deploy": ("parts", "Make the net for use of the net that trains."),
+    "extract": ("parts", "Keep what leads to an output."),
+    "drop": ("parts", "Take layers out."),
+    "prune-dead": ("parts", "Take out layers whose results nothing needs."),
+    "merge": ("parts", "Put two nets into one."),
+    "rename": ("parts", "Give layers and blobs other names."),
+    "upgrade": ("parts", "Write an old net and its weights in the current format."),
 }
 
 

@@ -1,0 +1,103 @@
+"""Batch normalisation folded away: the net gives what it gave."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from surgery_nets import conv, fc, image, layer, output, trained
+
+from protonet.surgery.fold_bn import fold_batch_norm
+
+DATA = image(2, 4, 7, 8)
+BEFORE = {
+    "convolution": conv("one", "data", 6, 3, "pad: 1 bias_term: false"),
+    "convolution in groups": conv("one", "data", 6, 3, "pad: 1 group: 2"),
+    "depthwise": conv("one", "data", 4, 3, "group: 4").replace(
+        '"Convolution"', '"ConvolutionDepthwise"'
+    ),
+    "deconvolution in groups": conv("one", "data", 6, 4, "stride: 2 pad: 1 group: 2").replace(
+        '"Convolution"', '"Deconvolution"'
+    ),
+    "fully connected": fc("one", "data", 6),
+    "fully connected, transposed": fc("one", "data", 6, "transpose: true bias_term: false"),
+}
+AFTER = {
+    "convolution": conv("two", "{0}", 6, 3, "bias_term: false"),
+    "convolution in groups": conv("two", "{0}", 6, 3, "group: 2"),
+    "fully connected": fc("two", "{0}", 6),
+    "fully connected, transposed": fc("two", "{0}", 6, "transpose: true"),
+    "two readers": conv("left", "{0}", 6, 1) + conv("right", "{0}", 6, 1)
+    + layer("two", "Eltwise", "left right"),
+}  # fmt: skip
+
+
+def norm(bottom: str, top: str) -> str:
+    scale = layer("scale", "Scale", top, "scale_param { bias_term: true }", top=top)
+    return layer("bn", "BatchNorm", bottom, top=top) + scale
+
+
+VALUES = np.random.default_rng(7).normal(size=(2, 4, 7, 8)).astype(np.float32)
+
+
+def _types(text: str) -> list[str]:
+    """What types are left, after it was seen that the net gives the same."""
+    net = trained(text)
+    folded = fold_batch_norm(net)
+    name = folded.view().graph.outputs[0]
+    assert name == net.view().graph.outputs[0]
+    expected = output(net, VALUES, name)
+    np.testing.assert_allclose(
+        output(folded, VALUES, name), expected, atol=2e-5 * np.abs(expected).max(), rtol=0
+    )
+    return [one.type for one in folded.net.layer]
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+@pytest.mark.parametrize("top", ["one", "normed"], ids=["in place", "another top"])
+def test_norm_is_folded_into_the_layer_before_it(before: str, top: str) -> None:
+    left = _types(DATA + before + norm("one", top) + layer("relu", "ReLU", top, top=top))
+    assert len(left) == 3
+    assert left[2] == "ReLU"
+
+
+@pytest.mark.parametrize("after", AFTER.values(), ids=AFTER)
+@pytest.mark.parametrize("top", ["data", "normed"], ids=["in place", "another top"])
+def test_norm_is_folded_into_the_layers_after_it(after: str, top: str) -> None:
+    left = _types(DATA + norm("data", top) + after.replace("{0}", top))
+    assert "BatchNorm" not in left
+    assert "Scale" not in left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        norm("data", "data") + conv("two", "data", 6, 3, "pad: 1"),
+        conv("one", "data", 4, 3) + layer("relu", "ReLU", "one", top="one")
+        + norm("one", "one"),
+        conv("one", "data", 4, 1) + layer("bn", "BatchNorm", "one")
+        + layer("sum", "Eltwise", "one bn"),
+        conv("one", "data", 4, 1)
+        + layer("bn", "BatchNorm", "one", "batch_norm_param { use_global_stats: false }", "one"),
+    ],
+    ids=["before padding", "after ReLU", "others read it", "statistics of the batch"],
+)  # fmt: skip
+def test_norm_that_cannot_be_folded_stays_and_the_reason_is_told(text: str) -> None:
+    assert "BatchNorm" in _types(DATA + text)
+    told = fold_batch_norm(trained(DATA + text)).changes
+    assert any('layer "bn" (BatchNorm) stays: ' in line for line in told)
+
+
+def test_scale_alone_is_folded_before_padding_if_it_adds_nothing() -> None:
+    scale = layer("scale", "Scale", "data", top="data")
+    assert _types(DATA + scale + conv("two", "data", 6, 3, "pad: 1")) == ["Input", "Convolution"]
+
+
+def test_weights_that_layers_share_are_left_alone() -> None:
+    shared = 'param { name: "w" } param { name: "b" }'
+    text = (
+        DATA
+        + conv("one", "data", 4, 1).replace(" }\n", shared + " }\n")
+        + norm("one", "one")
+        + conv("two", "one", 4, 1).replace(" }\n", shared + " }\n")
+    )
+    assert _types(text).count("BatchNorm") == 1
