@@ -12,9 +12,10 @@ __all__ = ["assumed_shapes"]
 _SETTINGS = {
     "Data": "data_param",
     "ImageData": "image_data_param",
+    "ImageFolder": "image_data_param",
     "DenseImageData": "dense_image_data_param",
 }
-_RESIZED = ("ImageData", "DenseImageData")
+_RESIZED = ("ImageData", "ImageFolder", "DenseImageData")
 _COLOURS = 3
 
 

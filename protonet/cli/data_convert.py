@@ -66,6 +66,21 @@ def cifar(files: tuple[str, ...], database: str, label: str, bgr: bool, force: b
     )
 
 
+@convert.command()
+@click.argument("source")
+@click.argument("database")
+@_force
+def leveldb(source: str, database: str, force: bool) -> None:
+    """Make DATABASE of a LevelDB, the records as they are.
+
+    It needs plyvel, of the extra `leveldb`, which is there for Python 3.10 to 3.12.
+    """
+    from protonet.data.convert_leveldb import leveldb_to_lmdb
+
+    count = leveldb_to_lmdb(source, database, replace=force, progress=progress_bar("copying"))
+    click.echo(f"{database}: {count:,} records")
+
+
 def _size(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from .errors import DataError
 from .idx import read_idx
 from .lmdb_writer import write_lmdb
 
-__all__ = ["Converted", "Progress", "idx_to_lmdb", "no_progress"]
+__all__ = ["Converted", "Progress", "idx_to_lmdb", "no_progress", "read_idx_pair"]
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 """Passes through the things to be done, of which there are so many, and shows how far it is."""
@@ -71,7 +71,7 @@ def idx_to_lmdb(
     """
     made = Converted(path)
     with write_lmdb(path, replace) as database:
-        pixels, numbers = _read_pair(images, labels)
+        pixels, numbers = read_idx_pair(images, labels)
         pairs = enumerate(zip(pixels, numbers.tolist(), strict=True))
         for index, (image, label) in progress(pairs, len(pixels)):
             database.put(f"{index:08d}", datum_bytes(image[None], label))
@@ -79,9 +79,11 @@ def idx_to_lmdb(
     return made
 
 
-def _read_pair(
+def read_idx_pair(
     images: FilePath, labels: FilePath
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    """Returns N×H×W bytes and N labels of two IDX files. Raises DataError where they are not
+    such, or do not fit each other."""
     pixels, numbers = read_idx(images), read_idx(labels)
     if pixels.ndim == 1 and numbers.ndim == 3:
         raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -85,6 +85,20 @@ class ImageList:
         return f"{self.path}:{self._numbers[index] + 1}"
 
 
+class Images(Protocol):
+    """What names images and their labels: a list, a folder."""
+
+    def __len__(self) -> int: ...
+
+    def entry(self, index: int) -> tuple[str, int]:
+        """Returns path and label of an image."""
+        ...
+
+    def where(self, index: int) -> str:
+        """Returns where an image is named, for messages."""
+        ...
+
+
 def read_file(path: str) -> bytes:
     """Returns what is in a file. Raises DataError E450."""
     try:
@@ -140,7 +154,7 @@ class ImageBatches:
 
     def __init__(
         self,
-        images: ImageList,
+        images: Images,
         color: bool,
         new_size: tuple[int, int],
         transformer: Transformer,

@@ -175,7 +175,8 @@ def _data_file(path: str) -> str:
     if os.path.isdir(path):
         if os.path.exists(os.path.join(path, "CURRENT")):
             raise DataError(
-                f"{path} is a LevelDB, not an LMDB", help="LMDB is what can be read here"
+                f"{path} is a LevelDB, not an LMDB",
+                help=f"copy it to one: `protonet data convert leveldb {path} {path}_lmdb`",
             )
         raise DataError(f"{path}: the folder has no {_FILE} in it, so it is no LMDB")
     raise DataError(

@@ -37,14 +37,14 @@ class LmdbWriter:
         )
         self._waiting: list[tuple[bytes, bytes]] = []
         with self._environment.begin() as transaction, transaction.cursor() as cursor:
-            self.last_key = bytes(cursor.key()).decode() if cursor.last() else ""
+            self.last_key = os.fsdecode(bytes(cursor.key())) if cursor.last() else ""
         self.count = int(self._environment.stat()["entries"])
         self.continued = self.count
         """How many records an interrupted writer of the same plan had left."""
 
-    def put(self, key: str, record: bytes) -> None:
+    def put(self, key: str | bytes, record: bytes) -> None:
         """Adds a record; its key must come after the last one's."""
-        self._waiting.append((key.encode(), record))
+        self._waiting.append((os.fsencode(key), record))
         self.count += 1
         if len(self._waiting) == _RECORDS_PER_TRANSACTION:
             self.flush()
@@ -56,7 +56,7 @@ class LmdbWriter:
                 with self._environment.begin(write=True) as transaction:
                     for key, record in self._waiting:
                         if not transaction.put(key, record, append=True):
-                            raise DataError(f"key {key.decode()} comes twice", code="E455")
+                            raise DataError(f"key {os.fsdecode(key)} comes twice", code="E455")
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             else:

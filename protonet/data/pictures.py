@@ -76,6 +76,10 @@ def decode(content: bytes | memoryview, mode: str = "") -> Image:
             if mode == "gray":
                 image.draft("L", image.size)  # a JPEG's luminance, as libjpeg itself gives it
             return _channels_first(_eight_bit(image), mode, image.format == "PNG")
+    except pillow.UnidentifiedImageError:  # its text names an address in memory
+        raise DataError(
+            "the image cannot be decoded: it is of no known kind", code="E453"
+        ) from None
     except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
         raise DataError(
             f"the image cannot be decoded: {error or type(error).__name__}", code="E453"

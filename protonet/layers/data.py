@@ -42,13 +42,14 @@ class Data(PrefetchedLayer):
         self.depth = max(1, self.settings.prefetch)
         if self.settings.backend != DataParameter.LMDB:
             stated = self.settings.HasField("backend")
+            path = self.settings.source
             raise SourceMissing(
                 "LevelDB databases cannot be read"
                 if stated
                 else "the backend is not stated, and its default is LEVELDB, which cannot be read",
                 field=("data_param", "backend") if stated else ("data_param",),
-                help="if the source is an LMDB, write backend: LMDB; otherwise convert it: make it "
-                "again with Caffe's convert_imageset -backend lmdb",
+                help="if the source is an LMDB, write backend: LMDB; otherwise copy it to one: "
+                f"`protonet data convert leveldb {path} {path}_lmdb`",
             )
         with about("transform_param"):
             self.transformer = Transformer(self.param.transform_param, self.phase == TRAIN)

@@ -1,4 +1,4 @@
-"""ImageData: image files named by a list."""
+"""ImageData and ImageFolder: image files named by a list, or in a folder for each class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from protonet.data.image_folder import ImageFolder, write_class_names
 from protonet.data.image_list import ImageBatches, ImageList, read_image
 from protonet.data.transformer import Transformer
 
@@ -53,8 +54,11 @@ class ImageData(PrefetchedLayer):
     def warnings(self) -> list[LayerError]:
         return without_effect(self.param, _GROUP)
 
-    def _list(self) -> ImageList:
-        images = ImageList(self.settings.source, self.settings.root_folder)
+    def _find(self) -> ImageList | ImageFolder:
+        return ImageList(self.settings.source, self.settings.root_folder)
+
+    def _list(self) -> ImageList | ImageFolder:
+        images = self._find()
         if self.settings.rand_skip > len(images):
             raise LayerError(
                 f"rand_skip {self.settings.rand_skip} is more than the list's {len(images)} images",
@@ -73,3 +77,24 @@ class ImageData(PrefetchedLayer):
             self.batch, self.settings.shuffle, self.settings.rand_skip, dtype,
             self.position, self.key,
         )  # fmt: skip
+
+
+@register("ImageFolder")
+class ImageFolderData(ImageData):
+    """The images in the folders of a folder, one for each class, around and around.
+
+    Shapes:     as ImageData; the labels number the folders in the order of their names, from 0.
+    Parameters: image_data_param { source: the folder, label_list: a file to which the classes'
+                names are written at the first pass, one a line }; else as ImageData.
+    """
+
+    def _find(self) -> ImageList | ImageFolder:
+        return ImageFolder(self.settings.source)
+
+    def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
+        if self.settings.label_list:
+            with about(_GROUP, "label_list"):
+                write_class_names(
+                    self.settings.label_list, ImageFolder(self.settings.source).classes
+                )
+        return super().maker(dtype)
