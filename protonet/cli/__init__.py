@@ -23,6 +23,7 @@ COMMANDS = {
     "export": ("protonet.cli.export:export", "Write a net for another runtime: ONNX."),
     "surgery": ("protonet.cli.surgery:surgery", "Operate on nets and their trained weights."),
     "caffe": ("protonet.cli.caffe:caffe", "Take the command line of Caffe's own program."),
+    "slide": ("protonet.cli.slide:slide", "Slide a classifier over an image."),
     "layers": ("protonet.cli.layers:layers", "List the layer types, or explain one."),
 }
 
