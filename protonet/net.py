@@ -268,6 +268,16 @@ class Net:
         """Calls `call` with the layer's index after each layer of every backward pass."""
         self._backward_pass.after.append(call)
 
+    def run_timed(self) -> tuple[dict[int, float], dict[int, float]]:
+        """Runs all layers forward and backward, one by one; returns the seconds that each took,
+        by index, those that have nothing to do backward left out."""
+        self.run_forward(0, -1)  # settles the shapes
+        last = len(self.layers) - 1
+        forward = self._forward_pass.run_timed(0, last)
+        self._judge(0, last)
+        backward = self._backward_pass.run_timed(last, 0)
+        return forward, {i: s for i, s in backward.items() if self._needs_backward[i]}
+
     def clear_param_diffs(self) -> None:
         """Sets all parameters' gradients to zero."""
         for blob in self.learnable_params:

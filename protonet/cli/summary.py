@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from protonet.cli.amounts import amount, size
 from protonet.cli.sizes import Sizes, WithSizes
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _table(costs: NetCosts) -> Table:
         if statistics:
             cells.append(f"{layer.statistics:,}" if layer.statistics else "")
         cells += [
-            _amount(layer.macs), _bytes(layer.activation_bytes),
+            amount(layer.macs), size(layer.activation_bytes),
             "×".join(map(str, layer.receptive_field or ())),
             "×".join(map(str, layer.stride or ())),
         ]  # fmt: skip
@@ -139,34 +140,12 @@ def _totals(graph: Graph, costs: NetCosts) -> list[str]:
     parameters = f"{more}{costs.parameters:,}"
     if costs.statistics:
         parameters += f" learnable, and {costs.statistics:,} statistics"
-    bytes_ = _bytes(4 * (costs.parameters + costs.statistics)) or "0 B"
+    memory = size(4 * (costs.parameters + costs.statistics)) or "0 B"
     return [
-        f"parameters: {parameters} ({bytes_} in float32)",
+        f"parameters: {parameters} ({memory} in float32)",
         f"MACs:       {more}{costs.macs:,} a forward pass",
-        f"memory:     {more}{_bytes(costs.activation_bytes) or '0 B'} for activations, forward",
+        f"memory:     {more}{size(costs.activation_bytes) or '0 B'} for activations, forward",
     ]
-
-
-def _amount(count: int | None) -> str:
-    if count is None:
-        return "?"
-    return _scaled(count, 1000, ("", " K", " M", " G", " T")) if count else ""
-
-
-def _bytes(count: int | None) -> str:
-    if count is None:
-        return "?"
-    return _scaled(count, 1000, (" B", " kB", " MB", " GB", " TB")) if count else ""
-
-
-def _scaled(count: float, base: int, units: tuple[str, ...]) -> str:
-    """Writes three significant digits: 999, 1.23 K, 12.3 K, 123 K."""
-    unit = 0
-    while unit < len(units) - 1 and round(count, 1) >= base:
-        count /= base
-        unit += 1
-    digits = 0 if unit == 0 or count >= 99.95 else 1 if count >= 9.995 else 2
-    return f"{count:,.{digits}f}{units[unit]}"
 
 
 def _document(graph: Graph, costs: NetCosts) -> dict[str, Any]:
