@@ -19,6 +19,8 @@ COMMANDS = {
     "train": ("protonet.cli.train:train", "Train the net of a solver."),
     "test": ("protonet.cli.test:test", "Run a net over its test data and print the mean outputs."),
     "extract": ("protonet.cli.extract:extract", "Write what blobs hold for a net's data."),
+    "time": ("protonet.cli.time:time", "Measure how long each layer of a net takes."),
+    "plot": ("protonet.cli.plot:plot", "Draw the curves of trainings from their logs."),
     "data": ("protonet.cli.data:data", "Make and look into data sets."),
     "export": ("protonet.cli.export:export", "Write a net for another runtime: ONNX."),
     "surgery": ("protonet.cli.surgery:surgery", "Operate on nets and their trained weights."),
