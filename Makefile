@@ -66,7 +66,7 @@ protonet/ir/protonet_pb2.py: proto/protonet.proto tools/proto/generate.py | $(VE
 	touch $@
 
 docs: $(VENV)/installed
-	$(BIN)/python tools/docs/layers.py
+	$(BIN)/python tools/docs/layer_pages.py
 
 clean:
 	rm -rf $(VENV) build protonet.egg-info $(DIGITS)/*_lmdb

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_page_of_layers_is_what_the_layers_say() -> None:
-    command = [sys.executable, str(ROOT / "tools" / "docs" / "layers.py"), "--check"]
+    command = [sys.executable, str(ROOT / "tools" / "docs" / "layer_pages.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

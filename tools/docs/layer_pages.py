@@ -1,7 +1,7 @@
 """Writes docs/layers.md: every layer type, as `protonet layers TYPE` explains it.
 
-python tools/docs/layers.py            write the page
-python tools/docs/layers.py --check    exit 1 if it is not what would be written
+python tools/docs/layer_pages.py            write the page
+python tools/docs/layer_pages.py --check    exit 1 if it is not what would be written
 """
 
 from __future__ import annotations
