@@ -70,13 +70,14 @@ def decode(content: bytes | memoryview, mode: str = "") -> Image:
     DataError E453 if it cannot be decoded.
     """
     from PIL import Image as pillow
+    from PIL import UnidentifiedImageError
 
     try:
         with pillow.open(io.BytesIO(content)) as image:
             if mode == "gray":
                 image.draft("L", image.size)  # a JPEG's luminance, as libjpeg itself gives it
             return _channels_first(_eight_bit(image), mode, image.format == "PNG")
-    except pillow.UnidentifiedImageError:  # its text names an address in memory
+    except UnidentifiedImageError:  # its text names an address in memory
         raise DataError(
             "the image cannot be decoded: it is of no known kind", code="E453"
         ) from None
