@@ -216,11 +216,11 @@ def make_digits(path: str) -> None:
     """Writes the repository's training digits to a database."""
     from protonet.data.convert import idx_to_lmdb
 
-    files = [
+    images, labels = (
         ROOT / "models" / "lenet" / "data" / f"train-{what}-ubyte.gz"
         for what in ("images-idx3", "labels-idx1")
-    ]
-    idx_to_lmdb(*files, path)
+    )
+    idx_to_lmdb(images, labels, path)
 
 
 if __name__ == "__main__":
