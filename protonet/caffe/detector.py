@@ -21,7 +21,7 @@ __all__ = ["Detector"]
 
 Array = npt.NDArray[Any]
 FilePath = str | os.PathLike[str]
-Window = Sequence[float]
+Window = Sequence[float] | Array
 _SELECTIVE_SEARCH = "selective_search_ijcv_with_python"
 
 
