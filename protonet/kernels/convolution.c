@@ -82,7 +82,15 @@ static void FN(convolve)(const convolution_args *s, const FN(extent) *e, const r
 
 KERNEL(convolution) {
     ARGS(convolution);
+    if (FN(is_depthwise)(a)) {
+        FN(depthwise)(a);
+        return;
+    }
     FN(extent) e = FN(extent_of)(a);
+    if (FN(winograd_pays)(a, e.in_group, e.out_group, a->out[0], a->out[1])) {
+        FN(winograd_convolve)(a, 0, a->x, a->y);
+        return;
+    }
     const int64_t size = FN(packed_size)(e.out_group, e.depth);
     real *packed = NULL;
     if (!a->by_columns) {
@@ -118,7 +126,15 @@ static void FN(convolve_back_image)(const convolution_backward_data_args *a, con
 KERNEL(convolution_backward_data) {
     ARGS(convolution_backward_data);
     const convolution_args *s = &a->shape;
+    if (FN(is_depthwise)(s)) {
+        FN(depthwise_backward_data)(a);
+        return;
+    }
     FN(extent) e = FN(extent_of)(s);
+    if (FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1])) {
+        FN(winograd_convolve)(s, 1, a->dy, a->dx);
+        return;
+    }
     if (s->n == 1) {
         FN(convolve_back_image)(a, &e, 0, 1);
         return;
@@ -176,6 +192,10 @@ KERNEL(convolution_backward_weight) {
     FN(extent) e = FN(extent_of)(s);
     if (a->dbias) FN(bias_gradient)(s, a->dy, e.out, a->dbias);
     if (!a->dweight) return;
+    if (FN(is_depthwise)(s)) {
+        FN(depthwise_backward_weight)(a);
+        return;
+    }
     int64_t size = s->outputs * e.depth;
     if (s->n == 1 || size > PARTIAL_LIMIT) {
         for (int64_t image = 0; image < s->n; image++)

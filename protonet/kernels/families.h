@@ -2,6 +2,8 @@
 #include "transcendental.h"
 #include "gemm.c"
 #include "im2col.c"
+#include "depthwise.c"
+#include "winograd.c"
 #include "convolution.c"
 #include "elementwise.c"
 #include "update.c"

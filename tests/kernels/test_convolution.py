@@ -20,6 +20,23 @@ CASES = [
     (2, 2, (5, 6, 7), 3, (3, 2, 3), (1, 2, 1), (1, 0, 2), (1, 1, 2), 1),
     (3, 4, (), 6, (), (), (), (), 2),
     (1, 20, (40, 41), 17, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    # one input channel to a group
+    (2, 3, (7, 7), 3, (3, 3), (1, 1), (1, 1), (1, 1), 3),
+    (2, 3, (14, 13), 3, (3, 3), (2, 2), (1, 1), (1, 1), 3),
+    (1, 2, (150, 141), 2, (3, 3), (1, 1), (1, 1), (1, 1), 2),
+    (1, 2, (151, 230), 4, (5, 4), (2, 3), (2, 0), (1, 1), 2),
+    (2, 3, (20, 21), 9, (3, 5), (2, 1), (4, 5), (3, 2), 3),
+    (2, 2, (9, 9), 2, (9, 9), (1, 1), (0, 0), (1, 1), 2),
+    (2, 2, (9, 30), 2, (1, 17), (1, 4), (0, 9), (1, 1), 2),
+    (2, 2, (9, 9), 2, (2, 2), (4, 4), (0, 0), (1, 1), 2),
+    (2, 2, (6, 6), 2, (1, 1), (2, 1), (3, 2), (1, 1), 2),
+]
+
+# 3×3 over many channels: in float32 these go by Winograd's transforms
+LARGE = [
+    (2, 32, (30, 29), 48, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (9, 40, (7, 14), 33, (3, 3), (1, 1), (0, 2), (1, 1), 1),
+    (1, 64, (57, 58), 64, (3, 3), (1, 1), (2, 0), (1, 1), 2),
 ]
 
 
@@ -86,8 +103,9 @@ class Problem:
         return y, dpadded[(slice(None), slice(None), *inside)], dw, db
 
 
-def assert_close(got, want):
-    assert np.max(np.abs(got - want)) <= 40 * np.finfo(got.dtype).eps * (np.max(np.abs(want)) + 1)
+def assert_close(got, want, ulps=40):
+    bound = ulps * np.finfo(got.dtype).eps * (np.max(np.abs(want)) + 1)
+    assert np.max(np.abs(got - want)) <= bound
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -103,8 +121,37 @@ def test_forward_and_gradients_equal_the_defining_sum(isa, case, dtype):
     assert_close(got[2], db + 1)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", LARGE, ids=str)
+def test_error_of_transformed_tiles_stays_small(isa, case, dtype):
+    problem = Problem(case, dtype)
+    y, dx, dw, db = problem.defined()
+    got = problem.forward(), *problem.backward()
+    for one, other in zip(got, (y, dx, dw + 1, db + 1), strict=True):
+        assert_close(one, other, ulps=120)  # 1.4e-5 of the scale in float32
+
+
+@pytest.mark.parametrize("shape", [(1, 64, (57, 58), 64), (4, 33, (9, 9), 40)])
+def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, shape):
+    n, channels, size, outputs = shape
+    problem = Problem((n, channels, size, outputs, (3, 3), (1, 1), (1, 1), (1, 1), 1), np.float32)
+    problem.w[...] = 0
+    for o in range(outputs):
+        problem.w[o, o % channels, 1, 1] = 1
+    moved = problem.x[:, [o % channels for o in range(outputs)]]
+    assert_close(problem.forward(), moved + problem.b.reshape(1, -1, 1, 1), ulps=60)
+
+
 @pytest.mark.parametrize(
-    "case", [CASES[1], CASES[-1], (64, 20, (12, 12), 50, (5, 5), (1, 1), (0, 0), (1, 1), 1)]
+    "case",
+    [
+        CASES[1],
+        CASES[9],
+        *LARGE,
+        CASES[11],
+        CASES[13],
+        (64, 20, (12, 12), 50, (5, 5), (1, 1), (0, 0), (1, 1), 1),
+    ],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(case):
     problem = Problem(case, np.float32)

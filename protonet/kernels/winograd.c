@@ -1,0 +1,291 @@
+/* Convolution by F(4×4, 3×3) of Winograd (Lavin and Gray 2016): 4×4 outputs from 36 products where
+ * the sum takes 144. Filters, then 6×6 tiles of the input, are transformed; 36 matrix products over
+ * the channels follow; their results are transformed back. In float32 the largest error, against
+ * the outputs' scale, is some ten times that of the sum (below 1e-5).
+ *
+ * Tiles are counted along a row of tiles, row after row, image after image. A block is some whole
+ * rows of tiles; what each tile becomes does not depend on the block it is in, nor on the team. */
+
+#define WINOGRAD_POINTS 36
+/* A block's tiles share each read of the filters; transformed, they and the sums stay in cache. */
+#define WINOGRAD_BYTES (3 << 20)
+#define WINOGRAD_TILES 128
+
+typedef struct {
+    const real *x, *bias, *filters; /* one group's; filters transformed and packed */
+    real *y;
+    int64_t n, in, out;                     /* images; channels of the group */
+    int64_t x_image, y_image;               /* elements from one image to the next */
+    int64_t height, width, out_height, out_width, top, left;
+    int64_t down, across;                   /* rows of tiles of an image, tiles of a row */
+    int64_t rows, panels;                   /* rows of tiles of a block, panels they fill */
+} FN(winograd);
+
+/* ---- transforms: the 1-D ones, in place over values `step` apart ---------------------------- */
+
+INLINE void FN(input_points)(VEC *d, int step) {
+    const VEC d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
+    const VEC even = d4 - 4 * d2, odd = d3 - 4 * d1, near = d4 - d2, far = 2 * (d3 - d1);
+    d[5 * step] += 4 * d1 - 5 * d3;
+    d[0] = 4 * d0 - 5 * d2 + d4;
+    d[step] = even + odd;
+    d[2 * step] = even - odd;
+    d[3 * step] = near + far;
+    d[4 * step] = near - far;
+}
+
+/* Six values to four. */
+INLINE void FN(output_points)(VEC *m, int step) {
+    const VEC one = m[step] + m[2 * step], other = m[step] - m[2 * step];
+    const VEC two = m[3 * step] + m[4 * step], third = m[3 * step] - m[4 * step];
+    m[0] += one + two;
+    m[step] = other + 2 * third;
+    m[2 * step] = one + 4 * two;
+    m[3 * step] = other + 8 * third + m[5 * step];
+}
+
+/* Three values to six. */
+INLINE void FN(filter_points)(const VEC *g, int step, VEC *u, int u_step) {
+    const VEC ends = (g[0] + g[2 * step]) * (real)(-1.0 / 6), middle = g[step] * (real)(1.0 / 6);
+    const VEC mixed = g[0] * (real)(1.0 / 24) + g[2 * step] * (real)(1.0 / 6);
+    const VEC half = g[step] * (real)(1.0 / 12);
+    u[0] = g[0] * (real)0.25;
+    u[u_step] = ends - middle;
+    u[2 * u_step] = ends + middle;
+    u[3 * u_step] = mixed + half;
+    u[4 * u_step] = mixed - half;
+    u[5 * u_step] = g[2 * step];
+}
+
+/* ---- filters -------------------------------------------------------------------------------- */
+
+#define FILTER_LANES ((TILE_ROWS + LANES - 1) / LANES * LANES)
+
+static int64_t FN(winograd_filters_size)(int64_t out, int64_t in) {
+    return WINOGRAD_POINTS * FN(padded_rows)(out) * in + FILTER_LANES;
+}
+
+/* Packs, for each point, the matrix out × in as pack_a does. Weight [o, i, tap] is at o o_step +
+ * i i_step + tap, or 8 - tap if it is turned round. */
+static void FN(winograd_filters)(const real *weight, int64_t o_step, int64_t i_step, int turned,
+                                 int64_t out, int64_t in, real *packed) {
+    const int64_t panels = FN(padded_rows)(out) / TILE_ROWS, size = FN(padded_rows)(out) * in;
+    PARALLEL_FOR(out * in * WINOGRAD_POINTS)
+    for (int64_t panel = 0; panel < panels; panel++)
+        for (int64_t i = 0; i < in; i++) {
+            real taps[9][FILTER_LANES] = {{0}};
+            const int64_t first = panel * TILE_ROWS, some = MIN(TILE_ROWS, out - first);
+            for (int64_t r = 0; r < some; r++) {
+                const real *from = weight + (first + r) * o_step + i * i_step;
+                for (int tap = 0; tap < 9; tap++) taps[tap][r] = from[turned ? 8 - tap : tap];
+            }
+            for (int64_t lane = 0; lane < FILTER_LANES; lane += LANES) {
+                VEC g[9], columns[18], u[WINOGRAD_POINTS];
+                for (int tap = 0; tap < 9; tap++) g[tap] = *(const VEC *)&taps[tap][lane];
+                for (int c = 0; c < 3; c++) FN(filter_points)(g + c, 3, columns + c, 3);
+                for (int r = 0; r < 6; r++) FN(filter_points)(columns + 3 * r, 1, u + 6 * r, 1);
+                real *to = packed + (panel * in + i) * TILE_ROWS + lane;
+                for (int point = 0; point < WINOGRAD_POINTS; point++) {
+                    if (i + 1 < in) /* spare lanes are written over by the next channel */
+                        *(VEC *)(to + point * size) = u[point];
+                    else
+                        memcpy(to + point * size, &u[point],
+                               sizeof(real) * (size_t)MIN(LANES, TILE_ROWS - lane));
+                }
+            }
+        }
+}
+
+/* ---- tiles ---------------------------------------------------------------------------------- */
+
+/* Elements of a line of tiles: vectors read one tile beyond what they hold. */
+INLINE int64_t FN(line_size)(int64_t across) { return (across + LANES - 1) / LANES * LANES + LANES; }
+
+/* One row of the input to four lines: element 4 t + q - left goes to line q at t. */
+static void FN(part_row)(const FN(winograd) *w, const real *row, real *padded, real *lines) {
+    const int64_t count = FN(line_size)(w->across);
+    const int64_t from = MAX(0, w->left), skip = MAX(0, -w->left);
+    const int64_t some = MAX(0, MIN(w->width - skip, 4 * count - from));
+    memcpy(padded + from, row + skip, sizeof(real) * (size_t)some);
+    for (int64_t t = 0; t < count; t++)
+        for (int q = 0; q < 4; q++) lines[q * count + t] = padded[4 * t + q];
+}
+
+/* The tiles of one channel in a block, transformed, to row `channel` of each point's panels. */
+static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
+                               real *panels) {
+    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
+    real *padded = workspace(WORKSPACE_PACK_B,
+                             sizeof(real) * (size_t)(28 * count + WINOGRAD_POINTS * width));
+    real *lines = padded + 4 * count, *points = lines + 24 * count;
+    memset(padded, 0, sizeof(real) * (size_t)(4 * count));
+    for (int64_t row = 0; row < rows; row++) {
+        const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4 - w->top;
+        const real *x = w->x + image * w->x_image + channel * w->height * w->width;
+        for (int r = 0; r < 6; r++)
+            if (top + r < 0 || top + r >= w->height)
+                memset(lines + 4 * r * count, 0, sizeof(real) * (size_t)(4 * count));
+            else
+                FN(part_row)(w, x + (top + r) * w->width, padded, lines + 4 * r * count);
+        for (int64_t t = 0; t < w->across; t += LANES) {
+            VEC d[WINOGRAD_POINTS];
+#pragma GCC unroll 6
+            for (int c = 0; c < 6; c++) {
+#pragma GCC unroll 6
+                for (int r = 0; r < 6; r++)
+                    d[6 * r + c] = *(const VEC *)(lines + (4 * r + c % 4) * count + t + c / 4);
+                FN(input_points)(d + c, 6);
+            }
+            real *to = points + row * w->across + t;
+#pragma GCC unroll 6
+            for (int r = 0; r < 6; r++) {
+                FN(input_points)(d + 6 * r, 1);
+#pragma GCC unroll 6
+                for (int c = 0; c < 6; c++) *(VEC *)(to + (6 * r + c) * width) = d[6 * r + c];
+            }
+        }
+    }
+    const int64_t size = w->panels * w->in * TILE_COLUMNS;
+    for (int64_t point = 0; point < WINOGRAD_POINTS; point++)
+        for (int64_t panel = 0; panel < w->panels; panel++)
+            memcpy(panels + point * size + (panel * w->in + channel) * TILE_COLUMNS,
+                   points + point * width + panel * TILE_COLUMNS, sizeof(real) * TILE_COLUMNS);
+}
+
+/* One point's product over the channels: sums (out × tiles) = filters × panels. */
+static void FN(winograd_product)(const FN(winograd) *w, int64_t point, const real *panels,
+                                 real *sums) {
+    const int64_t width = w->panels * TILE_COLUMNS, height = FN(padded_rows)(w->out);
+    const real *filters = w->filters + point * height * w->in;
+    for (int64_t panel = 0; panel < w->panels; panel++)
+        for (int64_t o = 0; o < w->out; o += TILE_ROWS)
+            FN(tile)(w->in, filters + o * w->in,
+                     panels + (point * w->panels + panel) * w->in * TILE_COLUMNS,
+                     sums + (point * w->out + o) * width + panel * TILE_COLUMNS, width, 0, NULL,
+                     NULL, MIN(TILE_ROWS, w->out - o), TILE_COLUMNS);
+}
+
+/* One output channel of a block, transformed back. */
+static void FN(winograd_output)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
+                                const real *sums) {
+    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS;
+    const real bias = w->bias ? w->bias[channel] : 0;
+    real *lines = workspace(WORKSPACE_PACK_B, sizeof(real) * (size_t)(16 * count));
+    for (int64_t row = 0; row < rows; row++) {
+        const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4;
+        for (int64_t t = 0; t < w->across; t += LANES) {
+            const real *from = sums + channel * width + row * w->across + t;
+            VEC m[WINOGRAD_POINTS];
+#pragma GCC unroll 6
+            for (int c = 0; c < 6; c++) {
+#pragma GCC unroll 6
+                for (int r = 0; r < 6; r++)
+                    m[6 * r + c] = *(const VEC *)(from + (6 * r + c) * w->out * width);
+                FN(output_points)(m + c, 6);
+            }
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                FN(output_points)(m + 6 * r, 1);
+                real parts[4][LANES];
+                for (int c = 0; c < 4; c++) *(VEC *)parts[c] = m[6 * r + c] + bias;
+                real *to = lines + 4 * (r * count + t);
+                for (int64_t lane = 0; lane < LANES; lane++)
+                    for (int c = 0; c < 4; c++) to[4 * lane + c] = parts[c][lane];
+            }
+        }
+        real *y = w->y + image * w->y_image + (channel * w->out_height + top) * w->out_width;
+        for (int r = 0; r < MIN(4, w->out_height - top); r++)
+            memcpy(y + r * w->out_width, lines + 4 * r * count,
+                   sizeof(real) * (size_t)w->out_width);
+    }
+}
+
+/* ---- the convolution ------------------------------------------------------------------------ */
+
+/* Elements of a block's panels and of its sums, which vectors read beyond. */
+INLINE int64_t FN(panels_size)(const FN(winograd) *w) {
+    return WINOGRAD_POINTS * w->panels * w->in * TILE_COLUMNS;
+}
+INLINE int64_t FN(sums_size)(const FN(winograd) *w) {
+    return WINOGRAD_POINTS * w->panels * w->out * TILE_COLUMNS + LANES;
+}
+
+/* The rows of tiles that fill panels best, within the bounds of a block. */
+static void FN(winograd_choose)(FN(winograd) *w, int64_t all) {
+    const int64_t a_tile = WINOGRAD_POINTS * (w->in + w->out) * (int64_t)sizeof(real);
+    const int64_t most = MAX(TILE_COLUMNS, MIN(WINOGRAD_TILES, WINOGRAD_BYTES / a_tile));
+    double best = 0;
+    for (int64_t rows = 1; rows <= all && (rows == 1 || rows * w->across <= most); rows++) {
+        const int64_t panels = (rows * w->across + TILE_COLUMNS - 1) / TILE_COLUMNS;
+        const double filled = (double)(rows * w->across) / (double)(panels * TILE_COLUMNS);
+        if (filled < best) continue;
+        best = filled;
+        w->rows = rows;
+        w->panels = panels;
+    }
+}
+
+static void FN(winograd_blocks)(FN(winograd) *w) {
+    const int64_t all = w->n * w->down;
+    FN(winograd_choose)(w, all);
+    const int64_t blocks = (all + w->rows - 1) / w->rows;
+    const size_t size = sizeof(real) * (size_t)(FN(panels_size)(w) + FN(sums_size)(w));
+    if (blocks >= 8) { /* blocks are shared out whole */
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t block = 0; block < blocks; block++) {
+            const int64_t first = block * w->rows, rows = MIN(w->rows, all - first);
+            real *panels = workspace(WORKSPACE_COLUMNS, size), *sums = panels + FN(panels_size)(w);
+            for (int64_t i = 0; i < w->in; i++) FN(winograd_input)(w, first, rows, i, panels);
+            for (int64_t p = 0; p < WINOGRAD_POINTS; p++) FN(winograd_product)(w, p, panels, sums);
+            for (int64_t o = 0; o < w->out; o++) FN(winograd_output)(w, first, rows, o, sums);
+        }
+        return;
+    }
+    real *panels = workspace(WORKSPACE_COLUMNS, size), *sums = panels + FN(panels_size)(w);
+    for (int64_t first = 0; first < all; first += w->rows) { /* the team shares each */
+        const int64_t rows = MIN(w->rows, all - first);
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t i = 0; i < w->in; i++) FN(winograd_input)(w, first, rows, i, panels);
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t p = 0; p < WINOGRAD_POINTS; p++) FN(winograd_product)(w, p, panels, sums);
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t o = 0; o < w->out; o++) FN(winograd_output)(w, first, rows, o, sums);
+    }
+}
+
+/* Whether it is worth it, by cycles: products at two vectors a cycle, transforms as measured. */
+static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
+                             int64_t width) {
+    if (!REAL_IS_FLOAT || LANES < 4 || s->axes != 2 || s->by_columns || in < 16 || out < 16) return 0;
+    for (int axis = 0; axis < 2; axis++)
+        if (s->kernel[axis] != 3 || s->stride[axis] != 1 || s->dilation[axis] != 1) return 0;
+    const int64_t tiles = s->n * ((height + 3) / 4) * ((width + 3) / 4);
+    const double lanes = 2 * (double)LANES, both = (double)(in * out);
+    const double direct = 9 * both * (double)(s->n * height * width) / lanes / 0.8;
+    const int64_t padded = (tiles + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
+    const double points = 36 * both * (double)padded / lanes / 0.8;
+    const double transforms = (double)((in + out) * tiles) * 500 / (double)LANES + both * 12;
+    return points + transforms < 0.9 * direct;
+}
+
+/* y = x convolved, group by group; or, turned round, dx from dy: then x and y are they. */
+static void FN(winograd_convolve)(const convolution_args *s, int back, const real *x, real *y) {
+    const int64_t inputs = back ? s->outputs : s->channels, in = inputs / s->group;
+    const int64_t outputs = back ? s->channels : s->outputs, out = outputs / s->group;
+    const int64_t *from = back ? s->out : s->size, *to = back ? s->size : s->out;
+    real *filters = workspace(WORKSPACE_PARTIAL,
+                              sizeof(real) * (size_t)FN(winograd_filters_size)(out, in));
+    for (int64_t g = 0; g < s->group; g++) {
+        const real *weight = (const real *)s->weight + g * in * out * 9;
+        FN(winograd_filters)(weight, back ? 9 : in * 9, back ? out * 9 : 9, back, out, in, filters);
+        FN(winograd) w = {x + g * in * from[0] * from[1],
+                          !back && s->bias ? (const real *)s->bias + g * out : NULL,
+                          filters,
+                          y + g * out * to[0] * to[1],
+                          s->n, in, out, inputs * from[0] * from[1], outputs * to[0] * to[1],
+                          from[0], from[1], to[0], to[1],
+                          back ? 2 - s->pad[0] : s->pad[0], back ? 2 - s->pad[1] : s->pad[1],
+                          (to[0] + 3) / 4, (to[1] + 3) / 4, 0, 0};
+        FN(winograd_blocks)(&w);
+    }
+}
