@@ -196,6 +196,11 @@ KERNEL(convolution_backward_weight) {
         FN(depthwise_backward_weight)(a);
         return;
     }
+    if (WINOGRAD_POINTS * e.in_group * e.out_group <= WINOGRAD_MOST_SUMS &&
+        FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1])) {
+        FN(winograd_weight)(s, a->dy, a->dweight);
+        return;
+    }
     int64_t size = s->outputs * e.depth;
     if (s->n == 1 || size > PARTIAL_LIMIT) {
         for (int64_t image = 0; image < s->n; image++)

@@ -13,7 +13,7 @@
 
 typedef struct {
     const real *x, *bias, *filters; /* one group's; filters transformed and packed */
-    real *y;
+    real *y;                                /* the outputs, or dy, which is only read */
     int64_t n, in, out;                     /* images; channels of the group */
     int64_t x_image, y_image;               /* elements from one image to the next */
     int64_t height, width, out_height, out_width, top, left;
@@ -101,32 +101,58 @@ static void FN(winograd_filters)(const real *weight, int64_t o_step, int64_t i_s
 /* Elements of a line of tiles: vectors read one tile beyond what they hold. */
 INLINE int64_t FN(line_size)(int64_t across) { return (across + LANES - 1) / LANES * LANES + LANES; }
 
-/* One row of the input to four lines: element 4 t + q - left goes to line q at t. */
-static void FN(part_row)(const FN(winograd) *w, const real *row, real *padded, real *lines) {
-    const int64_t count = FN(line_size)(w->across);
-    const int64_t from = MAX(0, w->left), skip = MAX(0, -w->left);
-    const int64_t some = MAX(0, MIN(w->width - skip, 4 * count - from));
+/* One row of the source to four lines: element 4 t + q - left goes to line q at t. */
+static void FN(part_row)(const real *row, int64_t size, int64_t left, int64_t count, real *padded,
+                         real *lines) {
+    const int64_t from = MAX(0, left), skip = MAX(0, -left);
+    const int64_t some = MAX(0, MIN(size - skip, 4 * count - from));
     memcpy(padded + from, row + skip, sizeof(real) * (size_t)some);
     for (int64_t t = 0; t < count; t++)
         for (int q = 0; q < 4; q++) lines[q * count + t] = padded[4 * t + q];
 }
 
-/* The tiles of one channel in a block, transformed, to row `channel` of each point's panels. */
-static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
-                               real *panels) {
+/* Rows top … top + rows - 1 of a plane; those outside it are 0, and so is `padded` where no row
+ * lies, before and after. */
+static void FN(part_rows)(const real *plane, int64_t height, int64_t width, int64_t top,
+                          int64_t left, int rows, int64_t count, real *padded, real *lines) {
+    for (int r = 0; r < rows; r++, lines += 4 * count)
+        if (top + r < 0 || top + r >= height)
+            memset(lines, 0, sizeof(real) * (size_t)(4 * count));
+        else
+            FN(part_row)(plane + (top + r) * width, width, left, count, padded, lines);
+}
+
+/* Where the values of one channel's tiles go: point p, panel j, from 0 + p point + j panel on. */
+typedef struct { real *start; int64_t point, panel; } FN(points_place);
+
+static void FN(place_points)(const FN(winograd) *w, const real *points, FN(points_place) to) {
+    const int64_t width = w->panels * TILE_COLUMNS + LANES;
+    for (int64_t point = 0; point < WINOGRAD_POINTS; point++)
+        for (int64_t panel = 0; panel < w->panels; panel++)
+            memcpy(to.start + point * to.point + panel * to.panel,
+                   points + point * width + panel * TILE_COLUMNS, sizeof(real) * TILE_COLUMNS);
+}
+
+/* This thread's scratch: a padded row, 24 lines, the points of a block's tiles. */
+static real *FN(winograd_scratch)(const FN(winograd) *w, real **lines, real **points) {
     const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
     real *padded = workspace(WORKSPACE_PACK_B,
                              sizeof(real) * (size_t)(28 * count + WINOGRAD_POINTS * width));
-    real *lines = padded + 4 * count, *points = lines + 24 * count;
+    *lines = padded + 4 * count;
+    *points = *lines + 24 * count;
     memset(padded, 0, sizeof(real) * (size_t)(4 * count));
+    return padded;
+}
+
+/* The tiles of one channel in a block, transformed. */
+static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
+                               FN(points_place) place) {
+    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
+    real *lines, *points, *padded = FN(winograd_scratch)(w, &lines, &points);
     for (int64_t row = 0; row < rows; row++) {
         const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4 - w->top;
-        const real *x = w->x + image * w->x_image + channel * w->height * w->width;
-        for (int r = 0; r < 6; r++)
-            if (top + r < 0 || top + r >= w->height)
-                memset(lines + 4 * r * count, 0, sizeof(real) * (size_t)(4 * count));
-            else
-                FN(part_row)(w, x + (top + r) * w->width, padded, lines + 4 * r * count);
+        FN(part_rows)(w->x + image * w->x_image + channel * w->height * w->width, w->height,
+                      w->width, top, w->left, 6, count, padded, lines);
         for (int64_t t = 0; t < w->across; t += LANES) {
             VEC d[WINOGRAD_POINTS];
 #pragma GCC unroll 6
@@ -145,11 +171,7 @@ static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t row
             }
         }
     }
-    const int64_t size = w->panels * w->in * TILE_COLUMNS;
-    for (int64_t point = 0; point < WINOGRAD_POINTS; point++)
-        for (int64_t panel = 0; panel < w->panels; panel++)
-            memcpy(panels + point * size + (panel * w->in + channel) * TILE_COLUMNS,
-                   points + point * width + panel * TILE_COLUMNS, sizeof(real) * TILE_COLUMNS);
+    FN(place_points)(w, points, place);
 }
 
 /* One point's product over the channels: sums (out × tiles) = filters × panels. */
@@ -211,9 +233,9 @@ INLINE int64_t FN(sums_size)(const FN(winograd) *w) {
 }
 
 /* The rows of tiles that fill panels best, within the bounds of a block. */
-static void FN(winograd_choose)(FN(winograd) *w, int64_t all) {
+static void FN(winograd_choose)(FN(winograd) *w, int64_t all, int64_t tiles) {
     const int64_t a_tile = WINOGRAD_POINTS * (w->in + w->out) * (int64_t)sizeof(real);
-    const int64_t most = MAX(TILE_COLUMNS, MIN(WINOGRAD_TILES, WINOGRAD_BYTES / a_tile));
+    const int64_t most = MAX(TILE_COLUMNS, MIN(tiles, WINOGRAD_BYTES / a_tile));
     double best = 0;
     for (int64_t rows = 1; rows <= all && (rows == 1 || rows * w->across <= most); rows++) {
         const int64_t panels = (rows * w->across + TILE_COLUMNS - 1) / TILE_COLUMNS;
@@ -225,9 +247,15 @@ static void FN(winograd_choose)(FN(winograd) *w, int64_t all) {
     }
 }
 
+/* A channel is a row of each panel of B. */
+INLINE FN(points_place) FN(panel_rows)(const FN(winograd) *w, real *panels, int64_t channel) {
+    const int64_t panel = w->in * TILE_COLUMNS;
+    return (FN(points_place)){panels + channel * TILE_COLUMNS, w->panels * panel, panel};
+}
+
 static void FN(winograd_blocks)(FN(winograd) *w) {
     const int64_t all = w->n * w->down;
-    FN(winograd_choose)(w, all);
+    FN(winograd_choose)(w, all, WINOGRAD_TILES);
     const int64_t blocks = (all + w->rows - 1) / w->rows;
     const size_t size = sizeof(real) * (size_t)(FN(panels_size)(w) + FN(sums_size)(w));
     if (blocks >= 8) { /* blocks are shared out whole */
@@ -235,7 +263,8 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
         for (int64_t block = 0; block < blocks; block++) {
             const int64_t first = block * w->rows, rows = MIN(w->rows, all - first);
             real *panels = workspace(WORKSPACE_COLUMNS, size), *sums = panels + FN(panels_size)(w);
-            for (int64_t i = 0; i < w->in; i++) FN(winograd_input)(w, first, rows, i, panels);
+            for (int64_t i = 0; i < w->in; i++)
+                FN(winograd_input)(w, first, rows, i, FN(panel_rows)(w, panels, i));
             for (int64_t p = 0; p < WINOGRAD_POINTS; p++) FN(winograd_product)(w, p, panels, sums);
             for (int64_t o = 0; o < w->out; o++) FN(winograd_output)(w, first, rows, o, sums);
         }
@@ -245,7 +274,8 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
     for (int64_t first = 0; first < all; first += w->rows) { /* the team shares each */
         const int64_t rows = MIN(w->rows, all - first);
         PARALLEL_FOR(PARALLEL_FROM)
-        for (int64_t i = 0; i < w->in; i++) FN(winograd_input)(w, first, rows, i, panels);
+        for (int64_t i = 0; i < w->in; i++)
+            FN(winograd_input)(w, first, rows, i, FN(panel_rows)(w, panels, i));
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t p = 0; p < WINOGRAD_POINTS; p++) FN(winograd_product)(w, p, panels, sums);
         PARALLEL_FOR(PARALLEL_FROM)
@@ -267,6 +297,126 @@ static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out,
     const double transforms = (double)((in + out) * tiles) * 500 / (double)LANES + both * 12;
     return points + transforms < 0.9 * direct;
 }
+
+/* ---- the gradient of the filters: the same products the other way round ---------------------- */
+
+/* Four values to six: the transpose of output_points. */
+INLINE void FN(gradient_points)(const VEC *e, int step, VEC *u, int u_step) {
+    const VEC even = e[0] + e[2 * step], odd = e[step] + e[3 * step];
+    const VEC far = e[0] + 4 * e[2 * step], wide = 2 * e[step] + 8 * e[3 * step];
+    u[5 * u_step] = e[3 * step];
+    u[0] = e[0];
+    u[u_step] = even + odd;
+    u[2 * u_step] = even - odd;
+    u[3 * u_step] = far + wide;
+    u[4 * u_step] = far - wide;
+}
+
+/* Six values to three: the transpose of filter_points. */
+INLINE void FN(tap_points)(const VEC *m, int step, VEC *g, int g_step) {
+    const VEC near = (m[step] + m[2 * step]) * (real)(1.0 / 6), far = m[3 * step] + m[4 * step];
+    g[g_step] = (m[2 * step] - m[step]) * (real)(1.0 / 6) +
+                (m[3 * step] - m[4 * step]) * (real)(1.0 / 12);
+    g[0] = m[0] * (real)0.25 - near + far * (real)(1.0 / 24);
+    g[2 * g_step] = far * (real)(1.0 / 6) - near + m[5 * step];
+}
+
+/* The 4×4 tiles of one channel of dy in a block, transformed. */
+static void FN(winograd_gradient)(const FN(winograd) *w, int64_t first, int64_t rows,
+                                  int64_t channel, FN(points_place) place) {
+    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
+    real *lines, *points, *padded = FN(winograd_scratch)(w, &lines, &points);
+    for (int64_t row = 0; row < rows; row++) {
+        const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4;
+        FN(part_rows)(w->y + image * w->y_image + channel * w->out_height * w->out_width,
+                      w->out_height, w->out_width, top, 0, 4, count, padded, lines);
+        for (int64_t t = 0; t < w->across; t += LANES) {
+            VEC e[16], half[24], u[6];
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) e[i] = *(const VEC *)(lines + i * count + t);
+#pragma GCC unroll 4
+            for (int c = 0; c < 4; c++) FN(gradient_points)(e + c, 4, half + c, 4);
+            real *to = points + row * w->across + t;
+#pragma GCC unroll 6
+            for (int r = 0; r < 6; r++) {
+                FN(gradient_points)(half + 4 * r, 1, u, 1);
+#pragma GCC unroll 6
+                for (int c = 0; c < 6; c++) *(VEC *)(to + (6 * r + c) * width) = u[c];
+            }
+        }
+    }
+    FN(place_points)(w, points, place);
+}
+
+/* dweight += the sums of all points (out × in each), transformed back. */
+static void FN(winograd_taps)(const real *sums, int64_t out, int64_t in, real *dweight) {
+    PARALLEL_FOR(out * in * WINOGRAD_POINTS)
+    for (int64_t o = 0; o < out; o++)
+        for (int64_t i = 0; i < in; i += LANES) {
+            const int64_t some = MIN(LANES, in - i);
+            real *to = dweight + (o * in + i) * 9, taps[9][LANES];
+            VEC m[WINOGRAD_POINTS], half[18], g[3];
+            for (int point = 0; point < WINOGRAD_POINTS; point++)
+                m[point] = *(const VEC *)(sums + (point * out + o) * in + i);
+            for (int c = 0; c < 6; c++) FN(tap_points)(m + c, 6, half + c, 6);
+            for (int r = 0; r < 3; r++) {
+                FN(tap_points)(half + 6 * r, 1, g, 1);
+                for (int c = 0; c < 3; c++) *(VEC *)taps[3 * r + c] = g[c];
+            }
+            for (int64_t lane = 0; lane < some; lane++)
+                for (int tap = 0; tap < 9; tap++) to[lane * 9 + tap] += taps[tap][lane];
+        }
+}
+
+#define WINOGRAD_GRADIENT_TILES 256
+#define WINOGRAD_MOST_SUMS (16 << 20)
+
+static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
+    const int64_t all = w->n * w->down, count = WINOGRAD_POINTS * w->out * w->in;
+    FN(winograd_choose)(w, all, WINOGRAD_GRADIENT_TILES);
+    const int64_t width = w->panels * TILE_COLUMNS; /* tiles of a block, with some that are not */
+    real *sums = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(count + LANES));
+    real *tiles = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(WINOGRAD_POINTS * width *
+                                                                       (w->in + w->out)));
+    real *errors = tiles + WINOGRAD_POINTS * width * w->in;
+    for (int64_t first = 0; first < all; first += w->rows) {
+        const int64_t rows = MIN(w->rows, all - first), some = rows * w->across;
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t c = 0; c < w->in + w->out; c++) {
+            const int64_t o = c - w->in;
+            if (c < w->in)
+                FN(winograd_input)(w, first, rows, c, (FN(points_place)){
+                    tiles + c * width, w->in * width, TILE_COLUMNS});
+            else
+                FN(winograd_gradient)(w, first, rows, o, (FN(points_place)){
+                    errors + o * width, w->out * width, TILE_COLUMNS});
+        }
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t point = 0; point < WINOGRAD_POINTS; point++) {
+            FN(strided) right = {tiles + point * w->in * width, 1, width};
+            FN(product) p = {errors + point * w->out * width, width, 1, NULL, &right,
+                             FN(pack_strided), sums + point * w->out * w->in, w->out, w->in, some,
+                             w->in, first > 0, NULL, NULL};
+            FN(product_alone)(&p);
+        }
+    }
+    FN(winograd_taps)(sums, w->out, w->in, dweight);
+}
+
+/* dweight += the filters' gradient. */
+static void FN(winograd_weight)(const convolution_args *s, const real *dy, real *dweight) {
+    const int64_t in = s->channels / s->group, out = s->outputs / s->group;
+    const int64_t size = s->size[0] * s->size[1], out_size = s->out[0] * s->out[1];
+    for (int64_t g = 0; g < s->group; g++) {
+        FN(winograd) w = {(const real *)s->x + g * in * size, NULL, NULL,
+                          (real *)dy + g * out * out_size, s->n, in, out, s->channels * size,
+                          s->outputs * out_size, s->size[0], s->size[1], s->out[0], s->out[1],
+                          s->pad[0], s->pad[1], (s->out[0] + 3) / 4, (s->out[1] + 3) / 4, 0, 0};
+        FN(winograd_weight_blocks)(&w, dweight + g * in * out * 9);
+    }
+}
+
+/* ---- groups ----------------------------------------------------------------------------------- */
 
 /* y = x convolved, group by group; or, turned round, dx from dy: then x and y are they. */
 static void FN(winograd_convolve)(const convolution_args *s, int back, const real *x, real *y) {
