@@ -31,6 +31,24 @@ PICTURE = np.dtype(
 """The C struct `picture` of kernels.h, where each field is explained."""
 
 
+class _Lent:
+    """Memory of a batch's image, for numpy, which keeps the batch as long as it needs it."""
+
+    def __init__(
+        self,
+        owner: object,
+        address: int,
+        kind: str,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+    ) -> None:
+        self._owner = owner
+        self.__array_interface__ = {
+            "data": (address, True), "shape": shape, "strides": strides, "typestr": kind,
+            "version": 3,
+        }  # fmt: skip
+
+
 class Pictures:
     """The places and sizes of a batch's images; `owners` keeps their memory alive."""
 
@@ -53,6 +71,20 @@ class Pictures:
             place[f"{name}_step"] = stride // image.itemsize
         self.heights[index], self.widths[index] = image.shape[1:]
         self.owners.append(image)
+
+    def image(self, index: int) -> Image:
+        """Returns image `index` where it lies, C×H×W, read-only."""
+        place = self.places[index]
+        item = 4 if place["is_float"] else 1
+        return np.asarray(
+            _Lent(
+                self,
+                int(place["pixels"]),
+                "<f4" if item == 4 else "|u1",
+                (self.channels, int(self.heights[index]), int(self.widths[index])),
+                tuple(int(place[f"{axis}_step"]) * item for axis in ("channel", "row", "column")),
+            )
+        )
 
     @classmethod
     def of(cls, images: Sequence[Image]) -> Pictures:

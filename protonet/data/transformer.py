@@ -4,6 +4,7 @@
 
 A crop of crop_size × crop_size is taken at random in TRAIN and at ((H − crop)/2, (W − crop)/2)
 in TEST; `mirror` turns half of the images left to right, in both phases. (Caffe 1.0)
+In TRAIN, what protonet.data.augment tells is done before, where the settings ask for it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from protonet import kernels
 
+from .augment import Augmenter
 from .chance import uniform_below
 from .errors import DataError
 from .mean import read_mean
@@ -43,11 +45,18 @@ class Transformer:
             raise _wrong("give mean_file or mean_value, not both", "mean_value")
         if param.force_color and param.force_gray:
             raise _wrong("force_color and force_gray exclude each other", "force_gray")
+        self._augmenter = Augmenter(param)
+        """Is used in training only, but judged always."""
 
     @property
     def decode_mode(self) -> str:
         """What encoded images are decoded to: "color", "gray" or "" for what they are."""
         return "color" if self.param.force_color else "gray" if self.param.force_gray else ""
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether images are resized or rotated at random."""
+        return self.train and self._augmenter.moves_pixels
 
     def image_shape(self, channels: int, height: int, width: int) -> tuple[int, int, int]:
         """Returns C×H'×W' of what an image of this size becomes.
@@ -55,6 +64,8 @@ class Transformer:
         Raises DataError where crop or mean do not fit it; `missing` if the mean file is not there.
         """
         crop = self.param.crop_size
+        if self.train and self._augmenter.sides:
+            height = width = self._augmenter.sides[0]  # at least; the crop fits and decides
         if crop > min(height, width):
             raise DataError(
                 f"crop_size {crop} does not fit an image of {height}×{width}",
@@ -126,6 +137,8 @@ class Transformer:
         `image_shape` judged.
         """
         _, channels, height, width = out.shape
+        if self.train and self._augmenter:
+            pictures = self._augmenter(pictures, key, positions)
         mean, steps = self._mean_for(channels, int(pictures.heights[0]), int(pictures.widths[0]))
         free_rows, free_columns = pictures.heights - height, pictures.widths - width
         places = pictures.places

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from protonet.data.errors import DataError
 from protonet.data.image_list import read_image
 from protonet.data.label_images import (
     LabelImageBatches,
@@ -71,6 +72,11 @@ class DenseImageData(PrefetchedLayer):
         with about("transform_param"):
             self.transformer = Transformer(settings, self.phase == TRAIN)
             self.label_transformer = label_transformer(settings, self.phase == TRAIN)
+            if self.transformer.moves_pixels:
+                raise DataError(
+                    "labels would not follow images of random sizes or rotations",
+                    code="E201",
+                )
 
     def _list(self) -> LabelImageList:
         images = LabelImageList(self.settings.source, self.settings.root_folder)
