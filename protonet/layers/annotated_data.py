@@ -1,13 +1,31 @@
-"""AnnotatedData: what the text says of SSD's images with boxes."""
+"""AnnotatedData: images with true boxes."""
 
 from __future__ import annotations
 
-from protonet.blob import Blob
-from protonet.ir.protonet_pb2 import OldResizeParameter, TransformationParameter
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
-from .base import Between, Exactly, Layer, LayerError, Shape, SourceMissing
-from .data_layer import batch_size
+import numpy as np
+
+from protonet.data.annotated_batches import (
+    AnnotatedBatches,
+    annotated_image_shape,
+    plain_transform,
+    resizes,
+)
+from protonet.data.augment import judge_distortion
+from protonet.data.box_sampling import judge_samplers
+from protonet.data.transformer import Transformer
+from protonet.ir.protonet_pb2 import DataParameter, OldResizeParameter, TransformationParameter
+
+from .base import TRAIN, Between, LayerError, Shape, SourceMissing
+from .data_layer import PrefetchedLayer, about, batch_size
 from .registry import register
+
+if TYPE_CHECKING:
+    from protonet.data.arrays import Batch
+    from protonet.data.prefetch import BatchMaker
 
 
 def image_size(settings: TransformationParameter, field: tuple[str, str]) -> tuple[int, int]:
@@ -32,39 +50,68 @@ def image_size(settings: TransformationParameter, field: tuple[str, str]) -> tup
 
 
 @register("AnnotatedData")
-class AnnotatedData(Layer):
-    """Images and true boxes of an LMDB database of AnnotatedDatum records; shapes only.
+class AnnotatedData(PrefetchedLayer):
+    """Images and true boxes of an LMDB database of AnnotatedDatum records, in the order of their
+    keys, around and around.
 
     Shapes:     → N×C×H×W, and 1×1×R×8 true boxes (image, class, instance, xmin, ymin, xmax, ymax,
-                difficult); N is batch_size, C 3, or 1 with force_gray, H×W the crop's or
-                resize_param's (the first's of several); R, the boxes of a batch, is taken for 1.
-    Parameters: data_param: see Data; annotated_data_param { batch_sampler, label_map_file };
-                transform_param { resize_param, expand_param, distort_param, emit_constraint, … }.
-    Rules:      a net that has it can be checked, summarized and given weights; a forward pass is an
-                error.
+                difficult), as shares of the image; N is batch_size, C 3, or 1 with force_gray, H×W
+                the crop's or resize_param's (the first's of several); R is the number of boxes of
+                a batch, or 1 row of −1 if there are none.
+    Parameters: data_param: see Data; annotated_data_param { batch_sampler }; transform_param
+                { distort_param, expand_param, resize_param, emit_constraint, crop_size, mirror,
+                mean_file, mean_value, scale }.
+    Rules:      done in this order: colours, canvas, sampled part, size, crop. Linear resizing is
+                OpenCV's, other kinds Pillow's; so are hue and saturation.
     Source:     Liu et al. 2016 (SSD).
     """
 
-    bottoms, tops = Exactly(0), Between(1, 2)
-    is_data = True
-    dynamic = True
+    tops = Between(1, 2)
+    source_field = ("data_param", "source")
 
     def setup(self) -> None:
-        self.batch = batch_size(self.param.data_param, "data_param")
+        self.settings, transform = self.param.data_param, self.param.transform_param
+        self.batch = batch_size(self.settings, "data_param")
+        self.depth = max(1, self.settings.prefetch)
+        with about("transform_param"):
+            Transformer(plain_transform(transform), self.phase == TRAIN)
+            judge_distortion(transform.distort_param)
+        with about("annotated_data_param"):
+            judge_samplers(self.param.annotated_data_param.batch_sampler)
 
-    def infer(self, bottom: list[Shape]) -> list[Shape]:
-        channels = 1 if self.param.transform_param.force_gray else 3
-        size = image_size(self.param.transform_param, ("data_param", "source"))
-        image: Shape = (self.batch, channels, *size)
-        return [image, (1, 1, 1, 8)][: self.top_count]
+    def first_shapes(self) -> list[Shape]:
+        transform = self.param.transform_param
+        channels = 1 if transform.force_gray else 3
+        try:
+            image: Shape = (channels, *image_size(transform, self.source_field))
+        except SourceMissing:
+            if resizes(transform):
+                raise
+            image = annotated_image_shape(self.settings.source, transform)
+        return [(self.batch, *image), (1, 1, 1, 8)][: self.top_count]
 
-    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        raise LayerError(
-            "databases of annotated images cannot be read",
-            field=("type",),
-            code="E456",
-            help="put an Input layer in its place and fill its blobs",
-        )
-
-    def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
-        """There is nothing below."""
+    def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
+        transform = self.param.transform_param
+        if self.settings.backend != DataParameter.LMDB:
+            raise LayerError(
+                "LevelDB databases cannot be read",
+                field=("data_param",),
+                help="write backend: LMDB if it is one, or see `protonet data convert leveldb`",
+            )
+        for name in ("crop_h", "crop_w", "noise_param"):
+            if transform.HasField(name) and getattr(transform, name):
+                raise LayerError(f"{name} cannot be done", field=("transform_param", name))
+        if any(e.resize_mode == OldResizeParameter.FIT_SMALL_SIZE for e in resizes(transform)):
+            raise LayerError(
+                "resize_mode FIT_SMALL_SIZE cannot be done", field=("transform_param",)
+            )
+        if self.param.annotated_data_param.yolo_data_type:
+            raise LayerError(
+                "boxes for yolo_data_type cannot be made",
+                field=("annotated_data_param", "yolo_data_type"),
+            )
+        samplers = [*self.param.annotated_data_param.batch_sampler]
+        return partial(
+            AnnotatedBatches, self.settings.source, transform, samplers, self.phase == TRAIN,
+            self.batch, dtype, self.position, self.key,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""AnnotatedData: shapes from the text, and a clear word when it would have to read."""
+"""AnnotatedData: shapes from the text; tests/data tests what it reads."""
 
 from __future__ import annotations
 
@@ -34,13 +34,21 @@ def test_shapes_come_from_the_text(transform: str, shape: tuple[int, ...]) -> No
 
 
 @pytest.mark.parametrize(
-    "transform", ["", "resize_param { height: 30 width: 40 resize_mode: FIT_SMALL_SIZE }"]
+    "transform", ["resize_param { height: 30 width: 40 resize_mode: FIT_SMALL_SIZE }"]
 )
 def test_a_size_that_the_text_does_not_tell_is_said_so(transform: str) -> None:
     with pytest.raises(protonet.Error, match="known only from transform_param"):
         net(transform)
 
 
-def test_running_it_is_an_error_with_the_layers_name() -> None:
-    with pytest.raises(protonet.Error, match="databases of annotated images cannot be read"):
-        net("crop_size: 20").forward()
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        ("crop_h: 5 crop_w: 6", "crop_h cannot be done"),
+        ("crop_size: 5 resize_param { resize_mode: FIT_SMALL_SIZE }", "FIT_SMALL_SIZE cannot be"),
+        ("crop_size: 20", "the database elsewhere is not there"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_when_it_runs(transform: str, message: str) -> None:
+    with pytest.raises(protonet.Error, match=message):
+        net(transform).forward()
