@@ -57,6 +57,14 @@ AUTO = "auto"
     help="Report every N iterations, whatever the solver says.",
 )
 @click.option("--log-json", metavar="FILE", help="Write a JSON object per display and per test.")
+@click.option(
+    "--tensorboard", metavar="DIR", help="Write events for TensorBoard: protonet[tensorboard]."
+)
+@click.option(
+    "--lr-find",
+    is_flag=True,
+    help="Instead of training look for a good base_lr by growing it: protonet[plot].",
+)
 @click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
 @click.option(
     "--stage",
@@ -89,6 +97,8 @@ def train(
     threads: int | None,
     display: int | None,
     log_json: str | None,
+    tensorboard: str | None,
+    lr_find: bool,
     level: int,
     stages: tuple[str, ...],
     sigint_effect: str,
@@ -135,9 +145,20 @@ def train(
     _warn(training)
     with contextlib.ExitStack() as stack:
         stack.callback(training.close)
+        if lr_find:
+            from protonet.cli.lr_find import find_rate
+
+            find_rate(training, state)
+            return
         if log_json is not None:
             stream = stack.enter_context(open(log_json, "a" if resume else "w", encoding="utf-8"))
             training.listeners.add_for_all(JsonLog(stream, _complain))
+        if tensorboard is not None:
+            from protonet.solvers.tensorboard_log import TensorBoardLog
+
+            events = TensorBoardLog(training, tensorboard, _complain)
+            stack.callback(events.close)
+            training.listeners.add_for_all(events)
         _listen(training, stack)
         stack.enter_context(
             signals_to(training.stop, training.request_snapshot, sigint_effect, sighup_effect)
