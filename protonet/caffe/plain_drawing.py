@@ -6,14 +6,13 @@ import io
 import math
 from xml.sax.saxutils import escape, quoteattr
 
-from .errors import CaffeError
 from .graph_picture import GraphPicture
 from .plain_layout import LINE_HEIGHT, Layout, Point, laid_out
 
 __all__ = ["plain_png", "plain_svg"]
 
 _LINE, _INK, _FONT_SIZE, _HEAD, _CUT = "#606060", "#000000", 11, 6.0, 0.25
-_MOST_PIXELS = 400_000_000
+_MOST_PIXELS = 50_000_000
 
 
 def plain_svg(picture: GraphPicture) -> bytes:
@@ -42,25 +41,29 @@ def plain_svg(picture: GraphPicture) -> bytes:
 
 
 def plain_png(picture: GraphPicture) -> bytes:
-    """Returns the drawing as a PNG file; CaffeError if it would be too large for one."""
+    """Returns the drawing as a PNG file, made smaller if it would be very large."""
     from PIL import Image, ImageDraw, ImageFont
 
     layout = laid_out(picture)
-    size = (max(math.ceil(layout.width), 1), max(math.ceil(layout.height), 1))
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise CaffeError(f"the drawing has {size[0]}×{size[1]} pixels: draw it as svg")
+    scale = min(1.0, math.sqrt(_MOST_PIXELS / max(layout.width * layout.height, 1.0)))
+
+    def scaled(*points: Point) -> list[Point]:
+        return [(x * scale, y * scale) for x, y in points]
+
+    size = (math.ceil(layout.width * scale), math.ceil(layout.height * scale))
     image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default()
+    font = ImageFont.load_default(max(_FONT_SIZE * scale, 1.0))
     for edge, points in layout.lines:
-        draw.line(points, fill=_LINE)
-        draw.polygon(_head(points), fill=_LINE)
+        draw.line(scaled(*points), fill=_LINE)
+        draw.polygon(scaled(*_head(points)), fill=_LINE)
         if edge.label:
-            draw.text(_middle(points), edge.label, fill=_INK, font=font, anchor=_ANCHOR)
+            draw.text(scaled(_middle(points))[0], edge.label, fill=_INK, font=font, anchor=_ANCHOR)
     for node in picture.nodes.values():
-        outline = _outline(layout, node.name, node.is_octagon)
+        outline = scaled(*_outline(layout, node.name, node.is_octagon))
         draw.polygon(outline, fill=node.color, outline=_INK)
-        for line, place in zip(node.lines, _baselines(layout, node.name), strict=False):
+        places = scaled(*_baselines(layout, node.name))
+        for line, place in zip(node.lines, places, strict=False):
             draw.text(place, line, fill=_INK, font=font, anchor=_ANCHOR)
     stored = io.BytesIO()
     image.save(stored, "PNG")

@@ -128,6 +128,17 @@ def test_an_empty_net_and_former_layers_are_drawn() -> None:
     assert len(old.layers) == 1  # the message itself is left as it is
 
 
+@pytest.mark.usefixtures("no_graphviz")
+def test_very_large_drawings_are_made_smaller(
+    net: caffe_pb2.NetParameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Image.open(io.BytesIO(draw_net(net, "LR"))) as image:
+        width, height = image.size
+    monkeypatch.setattr("protonet.caffe.plain_drawing._MOST_PIXELS", width * height // 4)
+    with Image.open(io.BytesIO(draw_net(net, "LR"))) as image:
+        assert image.size == pytest.approx((width / 2, height / 2), abs=1.5)
+
+
 def test_an_unknown_direction_is_told(net: caffe_pb2.NetParameter) -> None:
     with pytest.raises(RuntimeError, match="rankdir is one of LR"):
         draw_net(net, "UP")
