@@ -65,7 +65,8 @@ class Renderer:
             yield margin + self._painted("help: ", _BOLD) + printable(diagnostic.help)
 
     def _source(self, span: Span, gutter: int, mark: str, label: str, color: str) -> Iterator[str]:
-        line = self._line(span)
+        as_a_whole = span.line == span.end_line == span.column == span.end_column == 1
+        line = None if as_a_whole else self._line(span)  # such a file may be no text at all
         margin = self._painted(f"{'':>{gutter}} | ", _BLUE)
         if line is None:
             if label:

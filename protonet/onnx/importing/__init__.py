@@ -1,0 +1,1 @@
+"""Reading an ONNX model as a net."""

@@ -1,0 +1,1 @@
+"""ONNX operators as layers, one file per family."""
