@@ -27,7 +27,10 @@ def model_of(
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(model)
+    model = onnx.shape_inference.infer_shapes(model)
+    for output in model.graph.output:  # the checker wants a shape, and none may be known
+        output.type.tensor_type.shape.SetInParent()
+    return model
 
 
 def one_node(

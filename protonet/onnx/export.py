@@ -57,11 +57,11 @@ def export_onnx(
     axes of the first input. `verify` runs the model in ONNX Runtime beside the net on random
     inputs, on the pictures of the folder `images`, and on `inputs`, before the file is written.
     `python_layer_domain` writes layers that ONNX cannot express as operators of the domain
-    org.protonet. Raises Error: E501 to E507, E512 where the two do not agree.
+    org.protonet. Raises Error: E601 to E607, E612 where the two do not agree.
     """
     if not LEAST_OPSET <= opset <= MOST_OPSET:
         raise Error(
-            Diagnostic("E506", f"opset {opset} is not one of {LEAST_OPSET} to {MOST_OPSET}")
+            Diagnostic("E606", f"opset {opset} is not one of {LEAST_OPSET} to {MOST_OPSET}")
         )
     dynamic = batch == "dynamic"
     fixed = batch if isinstance(batch, int) else None
@@ -71,7 +71,7 @@ def export_onnx(
         ready, opset=opset, dynamic=dynamic, custom=python_layer_domain, metadata=prepared.metadata
     )
     if exported.model.ByteSize() > _MOST_BYTES:
-        raise Error(Diagnostic("E503", f"{file}: the model is larger than the 2 GB of one file"))
+        raise Error(Diagnostic("E603", f"{file}: the model is larger than the 2 GB of one file"))
     check_model(exported, file)
     report = Report(file, list(ready.inputs), list(exported.outputs.values()))
     for title, values in _trials(prepared, dynamic, verify, images, inputs):
@@ -102,10 +102,10 @@ def _trials(
 def _verified(
     net: Net, exported: Exported, title: str, inputs: Mapping[str, np.ndarray]
 ) -> list[Difference]:
-    """Returns the differences of the outputs; Error E512 that names the first layer at fault."""
+    """Returns the differences of the outputs; Error E612 that names the first layer at fault."""
     if exported.has_custom:
         raise Error(
-            Diagnostic("E512", "a model with operators of our own runs in no other runtime: "
+            Diagnostic("E612", "a model with operators of our own runs in no other runtime: "
                        "it cannot be verified")
         )  # fmt: skip
     fresh = Net(net.graph.net, seed=net.seed)  # a recurrent layer starts from its first state
@@ -122,7 +122,7 @@ def _verified(
         notes.append(f"the first blob that differs: {difference}, made by {layer}")
     raise Error(
         Diagnostic(
-            "E512",
+            "E612",
             f"ONNX Runtime gives other outputs than protonet (by more than {TOLERANCE:g})",
             notes=tuple(notes),
         )

@@ -1,6 +1,6 @@
 """An .onnx file to prototxt and caffemodel, proven equal if the user asks.
 
-Code: E524 the net and the model do not agree.
+Code: E624 the net and the model do not agree.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def import_onnx(
 
     Open axes of the inputs become `batch` (axis 0) and `size` (the last ones of the first input).
     `strict_caffe` refuses layers that Caffe 1.0 does not have. `verify` runs both on random
-    inputs before the files are written. Raises Error E520 to E524.
+    inputs before the files are written. Raises Error E620 to E624.
     """
     read = read_model(model)
     found = import_model(read, os.fspath(model), strict_caffe=strict_caffe, batch=batch, size=size)
@@ -91,7 +91,7 @@ def _verified(found: Imported, model: ModelProto, file: str) -> list[Difference]
     if not all(difference.is_small for difference in differences):
         raise Error(
             Diagnostic(
-                "E524",
+                "E624",
                 f"{file}: the net gives other outputs than ONNX Runtime (by more than "
                 f"{TOLERANCE:g})",
                 notes=tuple(str(d) for d in differences if not d.is_small),

@@ -1,6 +1,6 @@
 """Running an ONNX model and a net on the same inputs, and finding where they part.
 
-Code: E511 ONNX Runtime cannot run a model.
+Code: E611 ONNX Runtime cannot run a model.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _text(shape: Sequence[int]) -> str:
 
 
 def run_model(model: ModelProto | bytes, inputs: Inputs, file: str = "model") -> dict[str, Any]:
-    """Runs a model in ONNX Runtime; returns its outputs by name. Raises Error E511."""
+    """Runs a model in ONNX Runtime; returns its outputs by name. Raises Error E611."""
     runtime = load("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = 4
@@ -80,7 +80,7 @@ def run_model(model: ModelProto | bytes, inputs: Inputs, file: str = "model") ->
     except Exception as error:  # the runtime's own classes share no base
         reason = str(error).split("\n")[0]
         raise Error(
-            Diagnostic("E511", f"{file}: ONNX Runtime cannot run the model: {reason}")
+            Diagnostic("E611", f"{file}: ONNX Runtime cannot run the model: {reason}")
         ) from error
     names = [value.name for value in session.get_outputs()]
     return dict(zip(names, found, strict=True))

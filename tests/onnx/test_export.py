@@ -88,7 +88,7 @@ def test_everything_that_cannot_be_said_is_told_at_once_and_where(tmp_path: Path
     with pytest.raises(Error) as refused:
         export_net(net)
     found = refused.value.diagnostics
-    assert [diagnostic.code for diagnostic in found] == ["E501", "E501"]
+    assert [diagnostic.code for diagnostic in found] == ["E601", "E601"]
     assert [diagnostic.spans[0].line for diagnostic in found] == [2, 3]
     assert "draws new numbers" in found[0].message
     assert "drops at random" in found[1].message
@@ -101,7 +101,7 @@ def test_a_net_that_fixes_its_batch_is_told_where(tmp_path: Path) -> None:
     with pytest.raises(Error) as refused:
         export_net(net, dynamic=True)
     (found,) = refused.value.diagnostics
-    assert (found.code, found.spans[0].line, found.help) == ("E502", 2, "--batch N fixes the batch")
+    assert (found.code, found.spans[0].line, found.help) == ("E602", 2, "--batch N fixes the batch")
 
 
 def test_foreign_layers_become_operators_of_our_domain(tmp_path: Path) -> None:
@@ -174,6 +174,21 @@ def test_size_and_batch_are_the_users(tmp_path: Path) -> None:
     assert report.runs[0][1][0].is_small
     found = run_model((tmp_path / "m.onnx").read_bytes(), {"data": np.zeros((5, 3, 9, 11), "f")})
     assert found["conv"].shape == (5, 4, 7, 9)
+
+
+def test_a_net_that_trains_is_made_one_for_use(tmp_path: Path) -> None:
+    net = tmp_path / "train_val.prototxt"
+    net.write_text(
+        'layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "no" '
+        "batch_size: 4 } }\n"
+        + CONV
+        + layer("Flatten", "conv", "flat")
+        + 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "flat" bottom: "label" }'
+    )
+    code, text = run(str(net), "--out", str(tmp_path / "m.onnx"))
+    assert (code, "--input C H W" in text) == (1, True)
+    report = export_onnx(net, None, tmp_path / "m.onnx", size=(3, 7, 7), verify=True)
+    assert (report.inputs, report.outputs) == (["data"], ["prob"])
 
 
 def test_pictures_go_through_both(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """From a Net to an ONNX model: layer after layer, all that cannot be said reported at once.
 
-Codes: E501 a layer that ONNX cannot express, E502 one that needs a fixed batch, E503 a model that
-ONNX's own checker refuses, E504 an input without a shape, E505 a net without outputs.
+Codes: E601 a layer that ONNX cannot express, E602 one that needs a fixed batch, E603 a model that
+ONNX's own checker refuses, E604 an input without a shape, E605 a net without outputs.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Export:
             raise Error(*self.problems)
         names, outputs = self._names()
         if not outputs:
-            raise Error(Diagnostic("E505", f'the net "{self.graph.name}" has no outputs to export'))
+            raise Error(Diagnostic("E605", f'the net "{self.graph.name}" has no outputs to export'))
         model = self._model(names, outputs, metadata)
         found = {place: names.get(value.name, value.name) for place, value in self.versions.items()}
         return Exported(model, found, outputs, self.dynamic, self.writer.has_custom)
@@ -109,7 +109,7 @@ class _Export:
         except Inexpressible as error:
             reason = LayerError(
                 f"{node.param.type} cannot be written as ONNX: {error.reason}",
-                field=error.field, code="E501",
+                field=error.field, code="E601",
             )  # fmt: skip
             self.problems.append(layer_diagnostic(self.graph, node, reason))
             return [Value(self.writer, "", dims) for dims in tops]
@@ -117,7 +117,7 @@ class _Export:
     def _input(self, name: str, dims: Dims, index: int) -> Value:
         if 0 in dims:
             node = self.graph.nodes[index]
-            reason = LayerError(f'input "{name}" has no shape', code="E504", field=("top", 0))
+            reason = LayerError(f'input "{name}" has no shape', code="E604", field=("top", 0))
             self.problems.append(layer_diagnostic(self.graph, node, reason))
         self.inputs[name] = dims
         return Value(self.writer, name, dims)
@@ -244,5 +244,5 @@ def check_model(exported: Exported, file: str) -> None:
         checker.check_model(exported.model, full_check=not exported.has_custom)
     except Exception as error:
         raise Error(
-            Diagnostic("E503", f"{file}: onnx.checker refuses the model: {error}")
+            Diagnostic("E603", f"{file}: onnx.checker refuses the model: {error}")
         ) from error

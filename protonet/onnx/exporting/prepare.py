@@ -1,6 +1,6 @@
 """A net's files made ready for the way out: trained weights in, the input's size and batch chosen.
 
-Codes: E506 an option that the net's inputs do not allow.
+Codes: E606 an option that the net's inputs do not allow.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from google.protobuf.json_format import MessageToDict
 
 from protonet.ir.document import Document, read_net_document
 from protonet.ir.protonet_pb2 import NetParameter, TransformationParameter
+from protonet.layers.registry import layer_class
 from protonet.net import Net
 from protonet.prototxt.diagnostics import Diagnostic, Error
+from protonet.surgery.deploy import deploy
+from protonet.surgery.trained_net import TrainedNet
 
 __all__ = ["Prepared", "prepared_net"]
 
@@ -42,16 +45,29 @@ def prepared_net(
     `batch` and `size` (the last axes of the first input) replace what the file says. Without
     `weights` the fillers' values are taken.
     """
-    document = read_net_document(path)
+    document = _deployed(read_net_document(path), size)
     metadata = {"protonet.net": os.path.basename(os.fspath(path))}
     if weights is not None:
         metadata["protonet.weights"] = os.path.basename(os.fspath(weights))
-    transform = _transform(document.message)
+    transform = _transform(read_net_document(path).message)
     if transform.ListFields():
         told = MessageToDict(transform, preserving_proto_field_name=True)
         metadata["protonet.preprocessing"] = json.dumps(told, sort_keys=True)
     _resize(document, batch, size)
     return Prepared(Net(document, weights=weights, seed=seed), metadata, transform)
+
+
+def _deployed(document: Document[NetParameter], size: Sequence[int]) -> Document[NetParameter]:
+    """Returns a net that takes its images as inputs, where it has data layers of its own."""
+    makes = {layer.type for layer in document.message.layer if not layer.bottom}
+    if not any((found := layer_class(type)) and found.is_data for type in makes):
+        return document
+    shape = tuple(size) if len(size) > 2 else None
+    try:
+        ready = deploy(TrainedNet(document.message, document.source), shape=shape)
+    except Error as error:  # deploy's own command has another name for the option
+        raise Error(str(error).replace("--shape C H W", "--input C H W")) from None
+    return Document(ready.net, ready.source, document.diagnostics)
 
 
 def _transform(net: NetParameter) -> TransformationParameter:
@@ -72,7 +88,7 @@ def _resize(document: Document[NetParameter], batch: int | None, size: Sequence[
         for number, shape in enumerate(layer.input_param.shape)
     ]
     if (batch or size) and not shapes:
-        raise Error(Diagnostic("E506", "the net has no input whose shape could be changed"))
+        raise Error(Diagnostic("E606", "the net has no input whose shape could be changed"))
     if not shapes:
         return
     first, place = shapes[0]
@@ -80,7 +96,7 @@ def _resize(document: Document[NetParameter], batch: int | None, size: Sequence[
         if len(size) > len(first.dim):
             raise Error(
                 Diagnostic(
-                    "E506",
+                    "E606",
                     f"--input gives {len(size)} sizes, but the input has {len(first.dim)} axes",
                     (document.source.span(place),),
                 )

@@ -66,7 +66,7 @@ def _inferred(
             if [len(shape) for shape in made] != [len(shape) for shape in known]:
                 raise LayerError("the number of its top's axes depends on the batch")
         except LayerError as error:
-            error.code = "E502"
+            error.code = "E602"
             error.message = f"not for any batch: {error.message}"
             error.help = "--batch N fixes the batch"
             problems.append(layer_diagnostic(graph, node, error))

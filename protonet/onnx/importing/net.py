@@ -1,6 +1,6 @@
 """From an ONNX model to a net: node after node, all that cannot be read reported at once.
 
-Codes: E522 an operator that no layer can stand for, E523 an input whose size is not known.
+Codes: E622 an operator that no layer can stand for, E623 an input whose size is not known.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class _Import:
         opsets = {entry.domain: entry.version for entry in model.opset_import}
         self.opset = next((opsets[domain] for domain in _STANDARD if domain in opsets), 1)
         if self.opset < _LEAST_OPSET:
-            raise self._wrong("E522", f"opset {self.opset} is older than {_LEAST_OPSET}")
+            raise self._wrong("E622", f"opset {self.opset} is older than {_LEAST_OPSET}")
         self.known: dict[str, Known] = {
-            tensor.name: tensor_array(tensor) for tensor in self.graph.initializer
+            tensor.name: tensor_array(tensor, file) for tensor in self.graph.initializer
         }
         constants = sum(a.nbytes for a in self.known.values() if isinstance(a, np.ndarray))
         self.folder = Folder(self.opset, constants)
@@ -124,26 +124,26 @@ class _Import:
 
     def _shape(self, value: ValueInfoProto, batch: int, size: Shape) -> Shape:
         if value.type.tensor_type.elem_type not in (1, 10, 11, 6, 7, 2, 16):
-            raise self._wrong("E523", f'input "{value.name}" holds no numbers')
+            raise self._wrong("E623", f'input "{value.name}" holds no numbers')
         dims = value.type.tensor_type.shape.dim
         if not value.type.tensor_type.HasField("shape"):
-            raise self._wrong("E523", f'the shape of input "{value.name}" is not known')
+            raise self._wrong("E623", f'the shape of input "{value.name}" is not known')
         sizes = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else 0 for d in dims]
         if sizes and not sizes[0]:
             sizes[0] = batch
         if len(size) > len(sizes):
             told = f'{len(size)} sizes for input "{value.name}" of {len(sizes)} axes'
-            raise self._wrong("E523", told)
+            raise self._wrong("E623", told)
         if size:
             sizes[len(sizes) - len(size) :] = size
         if 0 in sizes:
             raise self._wrong(
-                "E523",
+                "E623",
                 f'the size of input "{value.name}" is open on axis {sizes.index(0)}',
                 "--input H W chooses it",
             )
         if math.prod(sizes) >= 2**31:
-            raise self._wrong("E523", f'input "{value.name}" is larger than a blob can be')
+            raise self._wrong("E623", f'input "{value.name}" is larger than a blob can be')
         return tuple(sizes)
 
     def _outputs(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ class _Import:
         for value in self.graph.output:
             found = self.known.get(value.name)
             if not isinstance(found, Blob):
-                raise self._wrong("E522", f'output "{value.name}" does not depend on any input')
+                raise self._wrong("E622", f'output "{value.name}" does not depend on any input')
             name = found.name
             taken = set(outputs.values()) | inputs
             made = {top for layer in layers for top in layer.top}
@@ -181,7 +181,7 @@ class _Import:
             found = self._made(node, inputs)
         except Unreadable as error:
             self.problems.append(
-                Diagnostic("E522", f"{_title(node)} cannot be read: {error}", (place(self.file),))
+                Diagnostic("E622", f"{_title(node)} cannot be read: {error}", (place(self.file),))
             )
             return
         for name, result in zip(node.output, found, strict=False):
@@ -229,7 +229,7 @@ class _Import:
         wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
         branch = next(a.g for a in node.attribute if a.name == wanted)
         for tensor in branch.initializer:
-            self.known[tensor.name] = tensor_array(tensor)
+            self.known[tensor.name] = tensor_array(tensor, self.file)
         for inner in branch.node:
             self._read(inner)
         return [self.known.get(output.name) for output in branch.output]

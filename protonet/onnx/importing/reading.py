@@ -1,6 +1,6 @@
 """Reading .onnx files, which may be cut off, foreign or made to do harm.
 
-Codes: E310 the file cannot be read, E520 it is no ONNX model, E521 the model is not sound.
+Codes: E310 the file cannot be read, E620 it is no ONNX model, E621 the model is not sound.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def read_model(path: FilePath) -> ModelProto:
     try:
         model.ParseFromString(bytes(data))
     except Exception as error:  # protobuf's own class of it differs between its versions
-        raise _wrong("E520", file, f"this is no ONNX model, or one cut off: {error}") from None
+        raise _wrong("E620", file, f"this is no ONNX model, or one cut off: {error}") from None
     if not model.graph.node and not model.graph.input:
-        raise _wrong("E520", file, "this is no ONNX model: it has no graph")
+        raise _wrong("E620", file, "this is no ONNX model: it has no graph")
     _load_external(model, file)
     for tensor in model.graph.initializer:
         _judge(tensor, file)
     try:
         onnx.checker.check_model(model)
     except Exception as error:
-        raise _wrong("E521", file, f"the model is not sound: {error}") from None
+        raise _wrong("E621", file, f"the model is not sound: {error}") from None
     return model
 
 
@@ -53,7 +53,7 @@ def _load_external(model: ModelProto, file: str) -> None:
         helper.load_external_data_for_model(model, os.path.dirname(file) or ".")
     except Exception as error:
         reason = f"a tensor kept in another file cannot be read: {error}"
-        raise _wrong("E521", file, reason) from None
+        raise _wrong("E621", file, reason) from None
 
 
 def _judge(tensor: TensorProto, file: str) -> None:
@@ -62,13 +62,13 @@ def _judge(tensor: TensorProto, file: str) -> None:
     try:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     except Exception:
-        raise _wrong("E521", file, f'tensor "{tensor.name}" is of an unknown type') from None
+        raise _wrong("E621", file, f'tensor "{tensor.name}" is of an unknown type') from None
     count = math.prod(tensor.dims)
     if min(tensor.dims, default=0) < 0:
-        raise _wrong("E521", file, f'tensor "{tensor.name}" has a negative dimension')
+        raise _wrong("E621", file, f'tensor "{tensor.name}" has a negative dimension')
     if tensor.HasField("raw_data") and len(tensor.raw_data) * 8 < count * _bits(dtype):
         raise _wrong(
-            "E521", file,
+            "E621", file,
             f'tensor "{tensor.name}" should hold {count} numbers, but has {len(tensor.raw_data)} '
             "bytes: is the file cut off?",
         )  # fmt: skip
@@ -80,7 +80,7 @@ def _judge(tensor: TensorProto, file: str) -> None:
         )  # fmt: skip
         if count > 2 * stored:  # complex numbers and half bytes are stored two by two
             raise _wrong(
-                "E521", file, f'tensor "{tensor.name}" should hold {count} numbers, not {stored}'
+                "E621", file, f'tensor "{tensor.name}" should hold {count} numbers, not {stored}'
             )
 
 
@@ -88,9 +88,12 @@ def _bits(dtype: np.dtype[Any]) -> int:
     return 4 if dtype.itemsize == 1 else 8 * dtype.itemsize  # some types are half bytes
 
 
-def tensor_array(tensor: TensorProto) -> np.ndarray:
-    """Returns a tensor's numbers."""
-    array: np.ndarray = load("onnx.numpy_helper").to_array(tensor)
+def tensor_array(tensor: TensorProto, file: str) -> np.ndarray:
+    """Returns a tensor's numbers. Raises Error E621 if its dims and its bytes do not agree."""
+    try:
+        array: np.ndarray = load("onnx.numpy_helper").to_array(tensor)
+    except Exception as error:  # whatever numpy says of them
+        raise _wrong("E621", file, f'tensor "{tensor.name}" is not sound: {error}') from None
     return array
 
 
