@@ -1,7 +1,7 @@
 # make demo    trains LeNet on the digits inside the repository
 # make test    runs all tests        make lint    ruff and mypy
 # make bench   measures              make proto   regenerates the schema's code
-# make docs    writes docs/layers.md
+# make docs    writes docs/layers.md and docs/onnx.md
 # Each makes .venv first, with all it needs; nothing is done again that is up to date.
 
 PYTHON ?= python3
@@ -67,6 +67,7 @@ protonet/ir/protonet_pb2.py: proto/protonet.proto tools/proto/generate.py | $(VE
 
 docs: $(VENV)/installed
 	$(BIN)/python tools/docs/layer_pages.py
+	$(BIN)/python tools/docs/onnx_page.py
 
 clean:
 	rm -rf $(VENV) build protonet.egg-info $(DIGITS)/*_lmdb
