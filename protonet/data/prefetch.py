@@ -48,11 +48,22 @@ class _Desk(Generic[B]):
         self.made: dict[int, B | Exception] = {}
         self.spares: list[B] = []
         self.stopped = False
+        self._filling = True
+
+    def _wants_more(self) -> bool:
+        """Says whether to make a batch now. A full queue is let run half empty first: to wake a
+        worker takes time from the solver, so each time it makes several batches."""
+        ahead = self.next_to_make - self.next_to_give
+        if ahead >= self.depth:
+            self._filling = False
+        elif ahead <= self.depth // 2:
+            self._filling = True
+        return self._filling
 
     def take(self) -> tuple[int, B | None] | None:
         """Waits until a batch is wanted; None: stop."""
         with self.lock:
-            while not self.stopped and self.next_to_make >= self.next_to_give + self.depth:
+            while not self.stopped and not self._wants_more():
                 self.room.wait()
             if self.stopped:
                 return None
@@ -121,7 +132,8 @@ class Prefetcher(Generic[B]):
                 raise batch
             del desk.made[desk.next_to_give]
             desk.next_to_give += 1
-            desk.room.notify()
+            if desk.next_to_make <= desk.next_to_give + desk.depth // 2:
+                desk.room.notify()
             return batch
 
     def recycle(self, batch: B) -> None:

@@ -79,9 +79,11 @@ class Transformer:
     def batch_shape(self, pictures: Pictures, tell: Tell) -> tuple[int, int, int]:
         """Returns C×H'×W' of what these images become, which may differ in size only if they are
         cropped. Raises DataError; `tell` adds which of them it is about."""
-        sizes = np.stack([pictures.heights, pictures.widths], axis=1)
-        height, width = sizes[0].tolist()
+        height, width = int(pictures.heights[0]), int(pictures.widths[0])
         shape = self.image_shape(pictures.channels, height, width)
+        if (pictures.heights == height).all() and (pictures.widths == width).all():
+            return shape
+        sizes = np.stack([pictures.heights, pictures.widths], axis=1)
         for index in np.flatnonzero((sizes != sizes[0]).any(axis=1)).tolist():
             other_height, other_width = sizes[index].tolist()
             try:

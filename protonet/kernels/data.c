@@ -103,15 +103,19 @@ KERNEL(transform_pictures) {
     PARALLEL_FOR(a->n * channels * height * width)
     for (int64_t i = 0; i < a->n; i++) {
         const picture *p = &pictures[i];
+        /* Rows that follow each other, here and in the mean, are one long row. */
+        int one = !p->mirror && p->row_step == width * p->column_step &&
+                  a->mean_row_step == width * a->mean_column_step;
+        int64_t rows = one ? 1 : height, n = one ? height * width : width;
         for (int64_t c = 0; c < channels; c++)
-            for (int64_t h = 0; h < height; h++) {
+            for (int64_t h = 0; h < rows; h++) {
                 int64_t row = p->top + h;
                 FN(transform_row)(
                     p, c * p->channel_step + row * p->row_step + p->left * p->column_step,
                     mean + c * a->mean_channel_step + row * a->mean_row_step +
                         p->left * a->mean_column_step,
                     a->mean_column_step, (real)a->scale,
-                    y + ((i * channels + c) * height + h) * width, width);
+                    y + ((i * channels + c) * height + h) * width, n);
             }
     }
 }

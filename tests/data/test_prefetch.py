@@ -42,7 +42,7 @@ def test_batches_come_in_order_whoever_makes_them(workers: int) -> None:
     prefetcher.close()
 
 
-def test_only_so_many_batches_are_made_ahead() -> None:
+def test_only_so_many_batches_are_made_ahead_and_more_when_half_are_used() -> None:
     made: list[int] = []
 
     class Counting(Numbers):
@@ -50,12 +50,11 @@ def test_only_so_many_batches_are_made_ahead() -> None:
             made.append(number)
             return [number]
 
-    prefetcher = Prefetcher(Counting, depth=3, workers=2)
-    time.sleep(0.1)
-    assert sorted(made) == [0, 1, 2]
-    prefetcher.next()
-    time.sleep(0.1)
-    assert sorted(made) == [0, 1, 2, 3]
+    prefetcher = Prefetcher(Counting, depth=4, workers=2)
+    for expected in (4, 4, 6):
+        time.sleep(0.1)
+        assert sorted(made) == list(range(expected))
+        prefetcher.next()
     prefetcher.close()
 
 

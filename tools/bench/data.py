@@ -5,7 +5,7 @@
 raw     an LMDB of 3×256×256 bytes: random crops of 227, half of them mirrored, the mean taken off,
         in batches of 64; two workers each. PyTorch's slice the record's bytes, no protobuf.
 decode  256×256 JPEG files, in two threads each: to our images, and by Pillow alone.
-lenet   LeNet's training iteration with digits from an LMDB, and with a batch in memory.
+lenet   LeNet's training iteration with digits from an LMDB, and with the same digits in memory.
 The sides take turns. Medians over the rounds; a ratio is the median of the rounds' ratios.
 """
 
@@ -20,6 +20,11 @@ import time
 from pathlib import Path
 
 from engines import ROOT, Worker, torch_python
+
+DIGITS = [
+    ROOT / "models" / "lenet" / "data" / f"train-{what}-ubyte.gz"
+    for what in ("images-idx3", "labels-idx1")
+]
 
 OUR_RAW = """
 import sys, time
@@ -108,6 +113,7 @@ LENET = """
 import sys, time
 import numpy as np
 from protonet import NetParameter, Solver, SolverParameter, kernels, read_net
+from protonet.data.convert import read_idx_pair
 from protonet.prototxt import parse_text
 database, iterations, memory = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "memory"
 kernels.choose_threads(2)
@@ -117,17 +123,17 @@ data = next(layer for layer in net.layer if layer.type == "Data")
 data.data_param.source = database
 data.ClearField("include")
 if memory:
-    data = parse_text('''layer { name: "digits" type: "Input" top: "data" top: "label"
-      input_param { shape { dim: 64 dim: 1 dim: 28 dim: 28 } shape { dim: 64 } } }''',
+    data = parse_text('''layer { name: "digits" type: "MemoryData" top: "data" top: "label"
+      memory_data_param { batch_size: 64 channels: 1 height: 28 width: 28 } }''',
       NetParameter)[0].layer[0]
 net = NetParameter(name="LeNet", layer=[data, *layers])
 solver = Solver(SolverParameter(net_param=net, base_lr=0.01, momentum=0.9, weight_decay=5e-4,
                                 lr_policy="fixed", max_iter=10**9, random_seed=1, display=0,
                                 snapshot_prefix="unused", solver_mode=SolverParameter.CPU))
 if memory:
-    random = np.random.default_rng(0)
-    solver.net.blobs["data"].data[...] = random.random((64, 1, 28, 28))
-    solver.net.blobs["label"].data[...] = random.integers(10, size=64)
+    pixels, labels = read_idx_pair(*sys.argv[4:])
+    pixels = pixels[:, None].astype(np.float32) / 256
+    solver.net.layers[0].set_input_arrays(pixels, labels.astype(np.float32))
 solver.step(10)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -199,28 +205,19 @@ def main() -> None:
         }
         figures["decode"] = compared(sides, given.rounds, "images")
     if given.only in (None, "lenet"):
+        from protonet.data.convert import idx_to_lmdb
+
         print("LeNet, training iterations of 64 digits:")
         with tempfile.TemporaryDirectory() as folder:
             database = str(Path(folder) / "db")
-            make_digits(database)
+            idx_to_lmdb(DIGITS[0], DIGITS[1], database)
             sides = {
-                f"from {kind}": Worker(sys.executable, LENET, database, 100, kind)
+                f"from {kind}": Worker(sys.executable, LENET, database, 100, kind, *DIGITS)
                 for kind in ("LMDB", "memory")
             }
             figures["lenet"] = compared(sides, given.rounds, "iterations")
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-def make_digits(path: str) -> None:
-    """Writes the repository's training digits to a database."""
-    from protonet.data.convert import idx_to_lmdb
-
-    images, labels = (
-        ROOT / "models" / "lenet" / "data" / f"train-{what}-ubyte.gz"
-        for what in ("images-idx3", "labels-idx1")
-    )
-    idx_to_lmdb(images, labels, path)
 
 
 if __name__ == "__main__":
