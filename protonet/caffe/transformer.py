@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .errors import CaffeError
 from .images import resize_image
 
-__all__ = ["Transformer"]
+__all__ = ["MeanError", "Transformer"]
 
 Array = npt.NDArray[Any]
+
+
+class MeanError(CaffeError, ValueError):
+    """A mean that does not fit the input."""
 
 
 class Transformer:
@@ -32,7 +37,7 @@ class Transformer:
 
     def _shape(self, in_: str) -> tuple[int, ...]:
         if in_ not in self.inputs:
-            raise Exception(f"{in_} is not one of the net inputs: {self.inputs}")
+            raise CaffeError(f"{in_} is not one of the net inputs: {self.inputs}")
         return tuple(self.inputs[in_])
 
     def preprocess(self, in_: str, data: Array) -> Array:
@@ -72,7 +77,7 @@ class Transformer:
     def set_transpose(self, in_: str, order: Sequence[int]) -> None:
         """Sets the order of axes: (2, 0, 1) makes C×H×W of H×W×C."""
         if len(order) != len(self._shape(in_)) - 1:
-            raise Exception(
+            raise CaffeError(
                 "Transpose order needs to have the same number of dimensions as the input."
             )
         self.transpose[in_] = tuple(order)
@@ -80,7 +85,7 @@ class Transformer:
     def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
         """Sets the order of channels: (2, 1, 0) makes B, G, R of R, G, B."""
         if len(order) != self._shape(in_)[1]:
-            raise Exception(
+            raise CaffeError(
                 "Channel swap needs to have the same number of dimensions as the input channels."
             )
         self.channel_swap[in_] = tuple(order)
@@ -96,13 +101,13 @@ class Transformer:
         shape = self._shape(in_)
         if mean.ndim == 1:
             if len(mean) != shape[1]:
-                raise ValueError("Mean channels incompatible with input.")
+                raise MeanError("Mean channels incompatible with input.")
             mean = mean[:, np.newaxis, np.newaxis]
         else:
             if mean.ndim == 2:
                 mean = mean[np.newaxis]
             if mean.ndim != 3:
-                raise ValueError("Mean shape invalid")
+                raise MeanError("Mean shape invalid")
             if mean.shape[1:] != shape[2:]:
                 mean = resize_image(mean.transpose(1, 2, 0), shape[2:]).transpose(2, 0, 1)
         self.mean[in_] = mean

@@ -85,10 +85,13 @@ def test_a_mean_blob_is_a_mean(folder: Path) -> None:
         (("pictures", "out.npy", *MODEL, "--ext", "gif"), "no picture there ends in .gif"),
         (("pictures/a.png", "out.npy", *MODEL, "--mean_file", "net.prototxt"), "net.prototxt"),
         (("pictures/a.png", "out.npy", *MODEL, "--mean_file", "bad.npy"), "bad.npy"),
+        (("pictures/a.png", "out.npy", *MODEL, "--mean_file", "four.npy"), "Mean channels"),
+        (("pictures/a.png", "out.npy", *MODEL, "--channel_swap", "1,0"), "Channel swap"),
     ],
 )
 def test_what_cannot_be_classified_is_told(arguments: tuple[str, ...], message: str) -> None:
     Path("bad.npy").write_text("no array")
+    np.save("four.npy", np.zeros(4))
     done = run("classify", *arguments)
     assert done.exit_code == 1
     assert message in done.stderr
