@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,8 +52,8 @@ def check(
 ) -> None:
     """Tell what is wrong with nets and solvers, without running them.
 
-    Each FILE is a net or a solver: its content tells which. A net is judged in both phases; a
-    solver with the nets that it names. Nothing is allocated, data sources are opened only to
+    Each FILE is a net or a solver: its content tells which; a folder stands for all prototxt
+    files in it. A net is judged in both phases; a solver with the nets that it names. Nothing is allocated, data sources are opened only to
     see the size of an item, Python layers are not run.
 
     Exit code 1 if there are errors; warnings and notes leave it 0.
@@ -66,7 +68,7 @@ def check(
         stages=stages,
         weights=read_weights(weights) if weights else None,
     )
-    examined = [examine(file, options) for file in files]
+    examined = [examine(file, options) for file in _files(files)]
     if form == "json":
         click.echo(json.dumps(_document(examined), indent=2))
     else:
@@ -74,6 +76,20 @@ def check(
             _print(examination)
     if any(examination.failed for examination in examined):
         raise SystemExit(FAILED)
+
+
+def _files(names: Sequence[str]) -> Iterator[str]:
+    """Gives the files, and for a folder all prototxt files in it, in order."""
+    for name in names:
+        if not os.path.isdir(name):
+            yield name
+            continue
+        found = sorted(str(path) for path in Path(name).rglob("*.prototxt"))
+        if not found:
+            from protonet.prototxt.diagnostics import Error
+
+            raise Error(f"{name}: no prototxt files in this folder")
+        yield from found
 
 
 def _print(examination: Examination) -> None:

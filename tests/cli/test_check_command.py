@@ -50,6 +50,17 @@ def test_bad_net_shows_the_place_and_exits_1(folder: Path) -> None:
     assert lines[-2] == "bad.prototxt: 1 error"
 
 
+def test_folder_stands_for_all_prototxt_files_in_it(folder: Path) -> None:
+    (folder / "more").mkdir()
+    (folder / "more" / "other.prototxt").write_text(GOOD)
+    done = run(".")
+    assert done.exit_code == 1
+    told = [line.split(":")[0] for line in done.stdout.split("\n") if ": ok" in line]
+    assert told == ["good.prototxt", "more/other.prototxt"]
+    (folder / "empty").mkdir()
+    assert "no prototxt files in this folder" in run("empty").stderr
+
+
 def test_all_files_are_checked_although_one_is_bad(folder: Path) -> None:
     done = run("bad.prototxt", "good.prototxt", "missing.prototxt")
     assert done.exit_code == 1
