@@ -53,8 +53,8 @@ def check(
     """Tell what is wrong with nets and solvers, without running them.
 
     Each FILE is a net or a solver: its content tells which; a folder stands for all prototxt
-    files in it. A net is judged in both phases; a solver with the nets that it names. Nothing is allocated, data sources are opened only to
-    see the size of an item, Python layers are not run.
+    files in it. A net is judged in both phases; a solver with the nets that it names. Nothing is
+    allocated, data sources are opened only to see the size of an item, Python layers are not run.
 
     Exit code 1 if there are errors; warnings and notes leave it 0.
     """
