@@ -27,12 +27,16 @@ def fill(array: np.ndarray, filler: FillerParameter, random: np.random.Generator
     Raises LayerError, with the field's path inside the filler, where `judge` does.
     """
     judge(filler, array.shape)
-    _FILLERS[filler.type](array, filler, random)
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of their range
+        _FILLERS[filler.type](array, filler, random)
 
 
 def filler_types() -> list[str]:
     """Returns the names of all fillers in alphabetical order."""
     return sorted(_FILLERS)
+
+
+_SPREAD = {"uniform": ("min", "max"), "gaussian": ("mean", "std")}
 
 
 def judge(filler: FillerParameter, shape: Shape) -> None:
@@ -44,6 +48,9 @@ def judge(filler: FillerParameter, shape: Shape) -> None:
             field=("type",),
             help=f'did you mean "{near}"?' if near else f"known are {', '.join(filler_types())}",
         )
+    for name in _SPREAD.get(filler.type, ()):
+        if not math.isfinite(getattr(filler, name)):
+            raise LayerError(f"{name} must be a finite number", field=(name,))
     if filler.type == "uniform" and not filler.min <= filler.max:
         raise LayerError(
             f"a uniform filler's min {filler.min:g} must not be above its max {filler.max:g}",

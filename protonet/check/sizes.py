@@ -33,7 +33,7 @@ def _judge(what: str, shape: Shape) -> None:
         raise LayerError(f"{what} has {len(shape)} axes, and {MOST_AXES} are possible", code="E206")
     if any(size < 0 for size in shape):
         raise LayerError(f"{what} would be {shape_text(shape)}", code="E206")
-    count = math.prod(shape)
+    count = math.prod(max(1, size) for size in shape)  # what an empty blob would be, unemptied
     if count > MOST_ELEMENTS:
         raise LayerError(
             f"{what} would be {shape_text(shape)}: {count:,} elements",

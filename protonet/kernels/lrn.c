@@ -101,6 +101,7 @@ KERNEL(lrn_across_backward) {
  * is scratch of one plane. */
 static void FN(box_sum)(const real *values, real *rows, real *sums, int64_t height, int64_t width,
                         int64_t half) {
+    half = MIN(half, MAX(height, width)); /* beyond that all is outside */
     for (int64_t h = 0; h < height; h++) {
         real *to = rows + h * width;
         for (int64_t i = 0; i < width; i++) to[i] = 0;

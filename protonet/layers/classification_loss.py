@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,6 +58,8 @@ class LabelLoss(Layer):
                 f"but there are {math.prod(bottom[1])}",
                 bottom=1,
             )
+        if 0 in bottom[0][1:]:
+            raise LayerError(f"{shape_text(bottom[0])} has no classes", bottom=0)
 
     def judge(self, bottom: list[Blob]) -> None:
         judge_labels(self.bad, bottom[1], self.classes)
@@ -198,6 +201,8 @@ class InfogainLoss(LabelLoss):
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         axis = self._axis(bottom[0])
         classes = bottom[0][axis]
+        if classes == 0:
+            raise LayerError(f"{shape_text(bottom[0])} has no classes along axis {axis}", bottom=0)
         positions = math.prod(bottom[0][:axis]) * math.prod(bottom[0][axis + 1 :])
         if math.prod(bottom[1]) != positions:
             raise LayerError(
@@ -228,7 +233,8 @@ class InfogainLoss(LabelLoss):
                 self._stored = np.array(read_blob(self.settings.source))
             except Error as error:
                 first = error.diagnostics[0]
-                kind = SourceMissing if first.code == "E310" else LayerError
+                there = os.path.exists(self.settings.source)
+                kind = LayerError if there else SourceMissing
                 raise kind(
                     f"{self.settings.source}: {first.message}",
                     field=field, code=first.code, help=first.help,

@@ -56,7 +56,8 @@ class DetectionEvaluate(Layer):
                 "boxes can be taken back to the image's size only after WARP",
                 field=(_FIELD, "resize_param", "resize_mode"),
             )
-        self.classes = np.array([c for c in range(self.settings.num_classes) if c != background])
+        self.class_count = self.settings.num_classes
+        self.class_count -= 0 <= background < self.settings.num_classes
         self.sizes: np.ndarray | None = None
         self.position = 0  # in the file of sizes
 
@@ -67,7 +68,11 @@ class DetectionEvaluate(Layer):
                 raise LayerError(
                     f"1×1×{'DR'[number]}×{size} is needed, not {shape_text(shape)}", bottom=number
                 )
-        return [(1, 1, len(self.classes) + bottom[0][2], 5)]
+        return [(1, 1, self.class_count + bottom[0][2], 5)]
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        every = np.arange(self.settings.num_classes)
+        self.classes = every[every != self.settings.background_label_id]
 
     def _image_sizes(self, images: np.ndarray) -> np.ndarray | None:
         """Returns height and width of each of these images, or None if there is no file."""

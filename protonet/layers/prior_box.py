@@ -56,8 +56,10 @@ class PriorBox(Layer):
     def _judge_sizes(self) -> None:
         smallest, greatest = self.settings.min_size, self.settings.max_size
         for index, size in enumerate(smallest):
-            if not size >= 1:
-                raise LayerError("min_size must be at least 1", field=(_FIELD, "min_size", index))
+            if not 1 <= size < math.inf:
+                raise LayerError(
+                    "min_size must be at least 1 and finite", field=(_FIELD, "min_size", index)
+                )
         if greatest and len(greatest) != len(smallest):
             raise LayerError(
                 f"{len(greatest)} max_size for {len(smallest)} min_size",
@@ -65,15 +67,16 @@ class PriorBox(Layer):
                 help="give one max_size for each min_size, or none",
             )
         for index, (size, most) in enumerate(zip(smallest, greatest, strict=False)):
-            if not most >= size:
+            if not size <= most < math.inf:
                 raise LayerError(
                     f"max_size {most:g} must not be less than min_size {size:g}",
                     field=(_FIELD, "max_size", index),
                 )
         for index, ratio in enumerate(self.settings.aspect_ratio):
-            if not ratio > 0:
+            if not 0 < ratio < math.inf:
                 raise LayerError(
-                    "aspect_ratio must be positive", field=(_FIELD, "aspect_ratio", index)
+                    "aspect_ratio must be positive and finite",
+                    field=(_FIELD, "aspect_ratio", index),
                 )
 
     def _pair(self, name: str, both: str) -> tuple[float, float] | None:
@@ -114,7 +117,7 @@ class PriorBox(Layer):
                 ratios += [ratio, 1 / ratio] if self.settings.flip else [ratio]
         found: list[tuple[float, float]] = []
         for index, exact in enumerate(self.settings.min_size):
-            size = int(exact)
+            size = float(int(exact))
             found.append((size, size))
             if self.settings.max_size:
                 between = math.sqrt(size * int(self.settings.max_size[index]))
@@ -128,13 +131,15 @@ class PriorBox(Layer):
         for number, shape in enumerate(bottom):
             if len(shape) != 4:
                 raise LayerError(f"N×C×H×W is needed, not {shape_text(shape)}", bottom=number)
+        if not self.image and 0 in bottom[1][2:]:
+            raise LayerError(f"the image is empty: {shape_text(bottom[1])}", bottom=1)
         return [(1, 2, bottom[0][2] * bottom[0][3] * len(self.sizes) * 4)]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         image = np.array(self.image or bottom[1].shape[2:], np.float64)[::-1]
         height, width = bottom[0].shape[2:]
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
-        step = np.array(self.step)[::-1] if self.step else image / (width, height)
+        step = np.array(self.step)[::-1] if self.step else image / (max(1, width), max(1, height))
         centres = ((grid + self.settings.offset) * step)[:, :, None, :]
         boxes = np.concatenate([centres - self.sizes / 2, centres + self.sizes / 2], -1)
         boxes /= np.tile(image, 2)

@@ -58,8 +58,10 @@ class Proposal(Layer):
         scales = list(self.settings.scale) or [8.0, 16.0, 32.0]
         for name, values in (("ratio", ratios), ("scale", scales)):
             for index, value in enumerate(values):
-                if not value > 0:
-                    raise LayerError(f"{name} must be positive", field=(_FIELD, name, index))
+                if not 0 < value < math.inf:
+                    raise LayerError(
+                        f"{name} must be positive and finite", field=(_FIELD, name, index)
+                    )
         self.anchors = anchor_boxes(self.settings.base_size, ratios, scales)
         self.rule = Suppression(
             self.settings.nms_thresh, extra=1,

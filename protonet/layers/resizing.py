@@ -148,6 +148,11 @@ class BilinearInterpolate(BilinearResizing):
                 "give either dst_h and dst_w, or scale_factor",
                 field=("bilinear_interpolate_param", *given[:1]),
             )
+        if settings.HasField("scale_factor") and not 0 < settings.scale_factor < math.inf:
+            raise LayerError(
+                "scale_factor must be positive and finite",
+                field=("bilinear_interpolate_param", "scale_factor"),
+            )
 
     def resized(self, bottom: list[Shape]) -> tuple[int, int]:
         settings = self.settings
@@ -179,9 +184,9 @@ class Resize(BilinearResizing):
         scaled = self.settings.is_pyramid_test
         self.names = ("out_height_scale", "out_width_scale") if scaled else ("height", "width")
         for name in self.names:
-            if getattr(self.settings, name) <= 0:
+            if not 0 < getattr(self.settings, name) < math.inf:
                 raise LayerError(
-                    f"{name} must be above 0",
+                    f"{name} must be above 0 and finite",
                     field=("resize_param", *([name] if self.settings.HasField(name) else [])),
                 )
 

@@ -20,10 +20,11 @@ def positions(size: int, out: int, rule: Rule) -> np.ndarray:
     origin:  the first centres meet: i · size / out, within 0 … size − 1.
     """
     i = np.arange(out, dtype=np.float64)
+    step = size / max(1, out)
     if rule == "corners":
         at = i * ((size - 1) / max(1, out - 1))
     else:
-        at = (i + 0.5) * (size / out) - 0.5 if rule == "centers" else i * (size / out)
+        at = (i + 0.5) * step - 0.5 if rule == "centers" else i * step
     return at.clip(0, max(0, size - 1))
 
 

@@ -25,6 +25,8 @@ def sheaf(shape: Shape, axis: int) -> dict[str, int]:
 
 def judge_label_count(scores: Shape, labels: Shape, axis: int) -> None:
     """Raises LayerError unless there is one label for each position beside the classes' axis."""
+    if scores[axis] == 0:
+        raise LayerError(f"{shape_text(scores)} has no classes along axis {axis}", bottom=0)
     wanted = (*scores[:axis], *scores[axis + 1 :])
     if math.prod(labels) != math.prod(wanted):
         raise LayerError(

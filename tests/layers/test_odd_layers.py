@@ -1,0 +1,23 @@
+"""Settings, shapes and values that nobody means: refused by an Error, or computed; never worse."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layer_examples import all_examples
+from odd_layers import odd_layer, try_net
+
+from protonet import Error
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_an_odd_layer_runs_or_is_refused_with_its_name(data: st.DataObject) -> None:
+    example = data.draw(st.sampled_from(all_examples()))
+    layer, bottoms = odd_layer(example, lambda choices: data.draw(st.sampled_from(list(choices))))
+    try:
+        try_net(layer, bottoms, example.phase)
+    except Error as error:
+        notes = [note for found in error.diagnostics for note in found.notes]
+        assert 'layer "layer"' in " ".join((str(error), *notes))
+        assert all(found.spans for found in error.diagnostics)
