@@ -49,8 +49,9 @@ def judge(filler: FillerParameter, shape: Shape) -> None:
             help=f'did you mean "{near}"?' if near else f"known are {', '.join(filler_types())}",
         )
     for name in _SPREAD.get(filler.type, ()):
-        if not math.isfinite(getattr(filler, name)):
-            raise LayerError(f"{name} must be a finite number", field=(name,))
+        value = getattr(filler, name)
+        if not math.isfinite(value):
+            raise LayerError(f"{name} must be a finite number, not {value:g}", field=(name,))
     if filler.type == "uniform" and not filler.min <= filler.max:
         raise LayerError(
             f"a uniform filler's min {filler.min:g} must not be above its max {filler.max:g}",

@@ -18,7 +18,7 @@ from protonet.ir.document import Document
 from protonet.ir.protonet_pb2 import LayerParameter, NetParameter
 from protonet.layers.explanation import explain
 
-__all__ = ["Draw", "odd_layer", "try_net"]
+__all__ = ["Draw", "odd_layer", "refusals"]
 
 T = TypeVar("T")
 Draw = Callable[[Sequence[T]], T]  # chooses one of several
@@ -104,8 +104,19 @@ def _reshaped(bottom: np.ndarray, draw: Draw[Any]) -> np.ndarray:
     return np.resize(bottom, shape) if bottom.size else np.zeros(shape)
 
 
-def try_net(layer: LayerParameter, bottoms: list[np.ndarray], phase: int) -> None:
-    """Makes a net of that layer, and runs it forward and backward, twice."""
+def refusals(
+    layer: LayerParameter, bottoms: list[np.ndarray], phase: int
+) -> tuple[protonet.Diagnostic, ...]:
+    """Returns why a net of that layer cannot be made or run; nothing if it was run twice, forward
+    and backward."""
+    try:
+        _run(layer, bottoms, phase)
+    except protonet.Error as error:
+        return error.diagnostics
+    return ()
+
+
+def _run(layer: LayerParameter, bottoms: list[np.ndarray], phase: int) -> None:
     net = NetParameter(force_backward=True)
     for name, bottom in zip(layer.bottom, bottoms, strict=True):
         made = net.layer.add(name=name, type="Input", top=[name])

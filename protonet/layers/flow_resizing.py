@@ -14,7 +14,7 @@ from protonet.ir.protonet_pb2 import ResampleParameter
 from .base import AtLeast, Between, Layer, LayerError, Shape, shape_text
 from .registry import register
 from .resizing import BilinearResizing
-from .sampling import taps
+from .sampling import judge_pixels, taps
 
 
 def _size_of_second(layer: Layer, bottom: list[Shape], field: str, names: tuple[str, str]) -> Shape:
@@ -23,6 +23,7 @@ def _size_of_second(layer: Layer, bottom: list[Shape], field: str, names: tuple[
         odd = 0 if len(bottom[0]) != 4 else 1
         raise LayerError(f"{layer.type} takes N×C×H×W, not {shape_text(bottom[odd])}", bottom=odd)
     if len(bottom) == 2:
+        judge_pixels(bottom[0], bottom[1])
         return bottom[1][2:]
     settings = getattr(layer.param, field)
     for name in names:
@@ -32,6 +33,7 @@ def _size_of_second(layer: Layer, bottom: list[Shape], field: str, names: tuple[
                 field=(field, name) if settings.HasField(name) else (field,),
                 help="or name a second bottom whose size is wanted",
             )
+    judge_pixels(bottom[0], (1, 1))
     return tuple(getattr(settings, name) for name in names)
 
 
@@ -207,8 +209,11 @@ class Accum(Layer):
                 raise LayerError(
                     f"the bottoms must be N×C×H×W of one N, not {shape_text(shape)}", bottom=number
                 )
+        size = self._size(bottom)
+        for number, shape in enumerate(bottom[: self.joined]):
+            judge_pixels(shape, size, number)
         channels = sum(shape[1] for shape in bottom[: self.joined])
-        return [(bottom[0][0], channels, *self._size(bottom))]
+        return [(bottom[0][0], channels, *size)]
 
     def _size(self, bottom: list[Shape]) -> Shape:
         if self.has_reference:

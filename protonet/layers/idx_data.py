@@ -32,7 +32,7 @@ class IdxData(PrefetchedLayer):
                 if transform_param says so.
     Parameters: data_param { source: the images, label_source: the labels, batch_size, prefetch,
                 shuffle (anew in each epoch) }, transform_param: see protonet.data.transformer.
-    Rules:      an addition to Caffe's layers.
+    Source:     protonet's own; the format is MNIST's (LeCun et al. 1998).
     """
 
     tops = Between(1, 2)

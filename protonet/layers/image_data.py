@@ -86,6 +86,7 @@ class ImageFolderData(ImageData):
     Shapes:     as ImageData; the labels number the folders in the order of their names, from 0.
     Parameters: image_data_param { source: the folder, label_list: a file to which the classes'
                 names are written at the first pass, one a line }; else as ImageData.
+    Source:     protonet's own, after other frameworks' folders of images.
     """
 
     def _find(self) -> ImageList | ImageFolder:

@@ -10,7 +10,7 @@ from protonet.blob import Blob
 
 from .base import Between, Layer, LayerError, Shape, shape_text
 from .registry import register
-from .sampling import Rule, linear_weights
+from .sampling import Rule, judge_pixels, linear_weights
 
 __all__ = ["BilinearResizing"]
 
@@ -37,6 +37,7 @@ class BilinearResizing(Layer):
         out = self.resized(bottom)
         if min(out) < 1:
             raise LayerError(f"the output would be {shape_text(out)}", code="E204")
+        judge_pixels(bottom[0], out)
         return [(*bottom[0][:2], *out)]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:

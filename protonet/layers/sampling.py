@@ -7,9 +7,17 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["Rule", "linear_weights", "nearest", "positions", "taps"]
+from .base import LayerError, Shape, shape_text
+
+__all__ = ["Rule", "judge_pixels", "linear_weights", "nearest", "positions", "taps"]
 
 Rule = Literal["corners", "centers", "origin"]
+
+
+def judge_pixels(shape: Shape, out: Shape, bottom: int = 0) -> None:
+    """Raises LayerError if pixels are wanted from a bottom whose last two axes have none."""
+    if 0 in shape[-2:] and 0 not in out[-2:]:
+        raise LayerError(f"{shape_text(shape)} has no pixels to take values from", bottom=bottom)
 
 
 def positions(size: int, out: int, rule: Rule) -> np.ndarray:

@@ -14,7 +14,7 @@ from protonet.ir.protonet_pb2 import LayerParameter, UnpoolingParameter
 from .base import TEST, Between, Exactly, Layer, LayerError, Shape, shape_text
 from .picking import PickedPixels
 from .registry import register
-from .sampling import nearest
+from .sampling import judge_pixels, nearest
 
 __all__ = ["MaskUnpooling"]
 
@@ -148,7 +148,9 @@ class RepeatedPixels(Upsample, PickedPixels):
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         if len(bottom[0]) < 2:
             raise LayerError("the bottom needs two axes to grow along", bottom=0)
-        return [(*bottom[0][:-2], *self.plane(bottom[0][-2:]))]
+        plane = self.plane(bottom[0][-2:])
+        judge_pixels(bottom[0], plane)
+        return [(*bottom[0][:-2], *plane)]
 
     def indices(self, size: Shape, out: Shape) -> tuple[np.ndarray, np.ndarray]:
         return nearest(size[0], out[0], "origin"), nearest(size[1], out[1], "origin")
