@@ -19,8 +19,8 @@ __all__ = ["ARRAYS_ARE_NOT_ENOUGH", "Example", "all_examples", "examples_of"]
 
 # Types that read or write files, or run a user's code.
 ARRAYS_ARE_NOT_ENOUGH = {
-    "AnnotatedData", "Data", "DenseImageData", "HDF5Data", "HDF5Output", "ImageData",
-    "MemoryData", "Python", "VideoData", "WindowData",
+    "AnnotatedData", "Data", "DenseImageData", "HDF5Data", "HDF5Output", "IdxData",
+    "ImageData", "ImageFolder", "MemoryData", "Python", "VideoData", "WindowData",
 }  # fmt: skip
 
 

@@ -51,8 +51,7 @@ def image_size(settings: TransformationParameter, field: tuple[str, str]) -> tup
 
 @register("AnnotatedData")
 class AnnotatedData(PrefetchedLayer):
-    """Images and true boxes of an LMDB database of AnnotatedDatum records, in the order of their
-    keys, around and around.
+    """Images and true boxes of an LMDB database of AnnotatedDatum records, around and around.
 
     Shapes:     → N×C×H×W, and 1×1×R×8 true boxes (image, class, instance, xmin, ymin, xmax, ymax,
                 difficult), as shares of the image; N is batch_size, C 3, or 1 with force_gray, H×W
