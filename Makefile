@@ -27,7 +27,8 @@ $(VENV)/installed-test: $(PACKAGING) $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group test
 	touch $@
 
-$(VENV)/installed-lint: $(PACKAGING) $(VENV)/installed
+# mypy reads the types of what the tests install too.
+$(VENV)/installed-lint: $(PACKAGING) $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --group lint
 	touch $@
 
