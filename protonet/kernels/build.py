@@ -11,7 +11,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("protonet") / "kernels"
-OPTIMIZE = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math"]
+OPTIMIZE = ["-std=gnu11", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 
 
 def openmp_flags() -> list[str]:
