@@ -46,7 +46,8 @@ def test_the_next_good_record_of_the_batch_stands_in(source: str, data_net: Make
     net = data_net(source, 3)
     assert labels(net, 4) == [[0, 0, 0], [3, 4, 3]] * 2
     np.testing.assert_array_equal(net.forward()["data"][1], IMAGES[0])
-    assert [message.split("record ")[1][0] for message in bad_records.found] == ["1", "2", "5"]
+    told = sorted(message.split("record ")[1][0] for message in bad_records.found)
+    assert told == ["1", "2", "5"]  # as workers come upon them
 
 
 @pytest.mark.usefixtures("skipping")
