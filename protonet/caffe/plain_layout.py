@@ -7,7 +7,7 @@ are near what they are joined to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from .graph_picture import Edge, GraphPicture, Node
@@ -38,11 +38,8 @@ class _Item:
     extent: float  # across the ranks' direction
     depth: float = 0.0  # along it
     place: float = 0.0
-    before: list[_Item] = None  # type: ignore[assignment]
-    after: list[_Item] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.before, self.after = [], []
+    before: list[_Item] = field(default_factory=list)
+    after: list[_Item] = field(default_factory=list)
 
 
 def size_of(node: Node) -> Point:
