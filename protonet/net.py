@@ -88,7 +88,7 @@ class Net:
         self._make_parameters()
         self._plan_gradients()
         for index, layer in enumerate(self.layers):
-            layer.random = np.random.default_rng([self.seed, _LAYER_STREAM, index])
+            layer.random = self._stream(index)
         self._input_layers = [i for i, layer in enumerate(self.layers) if layer.type == "Input"]
         dynamic = [layer.dynamic for layer in self.layers]
         self._forward_pass = RecordedPass(dynamic, 1, self._step_forward)
@@ -139,6 +139,9 @@ class Net:
             self.learnable_params.append(self.layers[index].blobs[number])
             self.params_lr.append(learnable.lr_mult)
             self.params_weight_decay.append(learnable.decay_mult)
+
+    def _stream(self, layer: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, _LAYER_STREAM, layer])
 
     def _plan_gradients(self) -> None:
         plan = plan_backward(self.graph, self.layers)
@@ -282,6 +285,15 @@ class Net:
         """Sets all parameters' gradients to zero."""
         for blob in self.learnable_params:
             blob.diff.fill(0)
+
+    def reseed(self, seed: int) -> None:
+        """Begins what layers draw in a pass (dropout, DummyData) anew with this seed.
+
+        Parameters and the order of the data stay.
+        """
+        self.seed = seed
+        for index, layer in enumerate(self.layers):
+            layer.reseed(self._stream(index))
 
     def _judge(self, first: int, last: int) -> None:
         """Lets the layers among first … last tell what values their kernels refused."""

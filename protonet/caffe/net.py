@@ -22,7 +22,7 @@ from . import legacy
 from .errors import CaffeError, caffe_errors
 from .layer import layer_seen
 from .nccl import NCCL
-from .random_seed import next_seed
+from .random_seed import next_seed, note_net
 from .shape_watch import ShapeWatch
 
 __all__ = ["Net", "net_seen"]
@@ -57,6 +57,7 @@ class Net:
 
     def _adopt(self, net: Computing) -> None:
         self._net = net
+        note_net(net)
         self._watch = ShapeWatch(net)
         self._blobs = list(net._blobs)
         self._blob_names = list(net.graph.blob_names)

@@ -18,7 +18,7 @@ from .errors import caffe_errors
 from .glog import write_line
 from .nccl import NCCL
 from .net import Net, net_seen
-from .random_seed import next_seed
+from .random_seed import next_seed, set_random_seed
 
 __all__ = [
     "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NesterovSolver", "RMSPropSolver",
@@ -41,10 +41,12 @@ class Solver:
         with caffe_errors():
             document = read_solver_document(solver_file)
             document.message.type = self.rule
-            self._adopt(_seeded(document))
+            self._adopt(document)
 
     def _adopt(self, document: Document[SolverParameter]) -> None:
-        self._solver = Computing(document)
+        if document.message.random_seed >= 0:
+            set_random_seed(document.message.random_seed)
+        self._solver = Computing(document, seed=next_seed())
         # Like Caffe, a script that goes on with numbers that are none is let go on.
         self._solver.watch_numbers = False
         self._solver.listeners.add_for_all(TextLog(write_line))
@@ -113,15 +115,6 @@ def _without_argument(function: Callable[[], object]) -> Callable[[object], obje
     return lambda event: function()
 
 
-def _seeded(document: Document[SolverParameter]) -> Document[SolverParameter]:
-    """Gives a solver without a seed the one that set_random_seed asks for."""
-    if document.message.random_seed < 0:
-        seed = next_seed()
-        if seed is not None:
-            document.message.random_seed = seed
-    return document
-
-
 class _LossWarning:
     """Warns, once a solver, of a loss that is not a number."""
 
@@ -184,5 +177,5 @@ def get_solver(solver_file: FilePath) -> Solver:
     with caffe_errors():
         document = read_solver_document(solver_file)
         solver = Solver.__new__(_CLASSES.get(document.message.type, Solver))
-        solver._adopt(_seeded(document))
+        solver._adopt(document)
     return solver

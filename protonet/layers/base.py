@@ -210,6 +210,10 @@ class Layer:
         """Takes back what `state` returned; `random` is restored afterwards. LayerError if this
         layer cannot have returned it."""
 
+    def reseed(self, random: np.random.Generator) -> None:
+        """Draws from another stream from now on."""
+        self.random = random
+
     def close(self) -> None:
         """Lets go of files and threads."""
 

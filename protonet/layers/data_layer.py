@@ -104,6 +104,9 @@ class DataLayer(Layer):
             self._key = int(self.random.integers(2**63))
         return self._key
 
+    def reseed(self, random: np.random.Generator) -> None:
+        """Keeps its own stream: the order of the data is fixed when the net is made (Caffe)."""
+
     def state(self) -> dict[str, int | bytes]:
         return {"position": self.position, "key": self.key}
 

@@ -86,6 +86,9 @@ class DummyData(DataLayer):
                 blob.data.fill(filler.value)
                 self._filled[number] = True
 
+    def reseed(self, random: np.random.Generator) -> None:
+        self.random, self._key, self.position = random, None, 0
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for number, (blob, filler) in enumerate(zip(top, self._fillers, strict=True)):
             if filler.type != "constant":

@@ -26,6 +26,11 @@ class RandomLayer(Layer):
             self._counters = np.array([self.random.integers(2**63), 0], np.uint64)
         return self._counters
 
+    def reseed(self, random: np.random.Generator) -> None:
+        super().reseed(random)
+        if self._counters is not None:  # in place: recorded kernels point there
+            self._counters[:] = random.integers(2**63), 0
+
     def state(self) -> dict[str, int | bytes]:
         if not self.draws:
             return {}

@@ -52,6 +52,7 @@ class Solver:
     `iter` is the number of updates made. `param` is the solver's message: base_lr, momentum and
     the like may be changed at any time. Raises protonet.Error with all diagnostics.
 
+    `seed`: for a solver without a random_seed; None draws a fresh one.
     `keep`: how many snapshots stay on the disk when a new one is written; None for all.
     `watch_numbers`: a loss or a weight that is not a number, or a softmax loss that has long
     been as large as it can be, raises an Error that tells where it came from; so does what
@@ -66,6 +67,7 @@ class Solver:
         level: int = 0,
         stages: Sequence[str] = (),
         dtype: type = np.float32,
+        seed: int | None = None,
     ) -> None:
         self.document = _document(solver)
         self.param = self.document.message
@@ -76,7 +78,8 @@ class Solver:
             files: list[FilePath] = [f for text in self.param.weights for f in split_list(text)]
         else:
             files = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
-        seed = self.param.random_seed if self.param.random_seed >= 0 else None
+        if self.param.random_seed >= 0:
+            seed = self.param.random_seed
         maker = NetMaker(self.document, level=level, stages=stages, dtype=dtype, seed=seed)
         self.net: Net = maker.train_net(files)
         self.test_nets: list[Net] = maker.test_nets(self.net, files)

@@ -353,3 +353,35 @@ def test_the_seed_fixes_the_fillers_of_the_nets_that_follow(
     first, second = weights(), weights()
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first[0], first[1])
+
+
+DRAWING = """
+layer {
+  name: "data" type: "DummyData" top: "data"
+  dummy_data_param { shape { dim: 4 dim: 50 } data_filler { type: "gaussian" std: 1 } }
+}
+layer { name: "drop" type: "Dropout" bottom: "data" top: "drop" }
+"""
+
+
+def test_the_seed_fixes_what_live_nets_draw_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protonet.caffe.random_seed._seeds", None)
+    (tmp_path / "net.prototxt").write_text(DRAWING)
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)
+
+    def passes(seed: int) -> list[np.ndarray]:
+        caffe.set_random_seed(seed)
+        return [net.forward()["drop"].copy() for _ in range(3)]
+
+    first, other, again = passes(5), passes(6), passes(5)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_the_seed_leaves_parameters_as_they_are(net: caffe.Net) -> None:
+    before = net.params["conv"][0].data.copy()
+    caffe.set_random_seed(3)
+    np.testing.assert_array_equal(net.params["conv"][0].data, before)

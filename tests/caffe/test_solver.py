@@ -165,3 +165,34 @@ def test_the_log_is_caffes(
     written = capsys.readouterr().err
     assert "Iteration 0, Testing net (#0)" in written
     assert "Iteration 0, lr = 0.01" in written
+
+
+def test_the_seed_fixes_solvers_to_come_and_live_ones(
+    solver_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protonet.caffe.random_seed._seeds", None)
+
+    def made() -> caffe.SGDSolver:
+        caffe.set_random_seed(4)
+        return caffe.SGDSolver(solver_file)
+
+    first, second = made(), made()
+    assert first.param.random_seed == -1
+    for name, blobs in first.net.params.items():
+        np.testing.assert_array_equal(blobs[0].data, second.net.params[name][0].data)
+    for solver in (first, second):
+        caffe.set_random_seed(9)
+        solver.step(2)
+    np.testing.assert_array_equal(first.net.params["ip"][0].data, second.net.params["ip"][0].data)
+
+
+def test_a_solvers_own_seed_fixes_the_nets_that_follow(
+    solver_file: str, net_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protonet.caffe.random_seed._seeds", None)
+    Path(solver_file).write_text(Path(solver_file).read_text() + "random_seed: 8")
+    weights = []
+    for _ in range(2):
+        caffe.SGDSolver(solver_file)
+        weights.append(caffe.Net(net_file, caffe.TRAIN).params["conv"][0].data)
+    np.testing.assert_array_equal(*weights)
