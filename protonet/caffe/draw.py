@@ -16,12 +16,15 @@ from .graph_picture import Edge, GraphPicture, Node
 from .proto import caffe_pb2
 
 __all__ = [
-    "Facts", "choose_color_by_layertype", "draw_net", "draw_net_to_file", "get_edge_label",
+    "BLOB_STYLE", "LAYER_STYLE_DEFAULT", "NEURON_LAYER_STYLE", "Facts",
+    "choose_color_by_layertype", "draw_net", "draw_net_to_file", "get_edge_label",
     "get_layer_label", "get_layer_lr_mult", "get_pooling_types_dict", "get_pydot_graph",
     "net_picture",
 ]  # fmt: skip
 
-_BLOB, _IN_PLACE, _LAYER = "#E0E0E0", "#90EE90", "#6495ED"
+LAYER_STYLE_DEFAULT = {"shape": "box", "fillcolor": "#6495ED", "style": "filled"}
+NEURON_LAYER_STYLE = {"shape": "box", "fillcolor": "#90EE90", "style": "filled"}  # works in place
+BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
 _COLORS = {
     "Convolution": "#FF5050",
     "Deconvolution": "#FF5050",
@@ -105,7 +108,7 @@ def _window_size(settings: Any, name: str, default: int) -> str:
 
 def choose_color_by_layertype(layertype: str) -> str:
     """Returns the colour of a layer's box."""
-    return _COLORS.get(layertype, _LAYER)
+    return _COLORS.get(layertype, LAYER_STYLE_DEFAULT["fillcolor"])
 
 
 def net_picture(
@@ -130,7 +133,7 @@ def net_picture(
         node = f"{name}_blob"
         if node not in picture.nodes:
             lines = (name, facts.blobs[name]) if name in facts.blobs else (name,)
-            picture.nodes[node] = Node(node, lines, _BLOB, is_octagon=True)
+            picture.nodes[node] = Node(node, lines, BLOB_STYLE["fillcolor"], is_octagon=True)
         return node
 
     for index, layer in enumerate(net.layer):
@@ -138,7 +141,9 @@ def net_picture(
             continue
         bottoms = [blob(name) for name in layer.bottom]
         in_place = len(layer.top) == 1 and list(layer.bottom) == list(layer.top)
-        color = _IN_PLACE if in_place else choose_color_by_layertype(layer.type)
+        color = choose_color_by_layertype(layer.type)
+        if in_place:
+            color = NEURON_LAYER_STYLE["fillcolor"]
         lines = _layer_lines(layer, rankdir, display_lrm)
         if layer.name in facts.layers:
             lines.append(facts.layers[layer.name])

@@ -14,8 +14,8 @@ _VARIABLE = "GLOG_minloglevel"
 _least: int | None = None  # None: as the environment says
 
 
-def init_log(level: int = 0) -> None:
-    """Shows lines from this level on: 0 all, 1 warnings, 2 errors."""
+def init_log(level: int = 0, stderr: bool = True) -> None:
+    """Shows lines from this level on: 0 all, 1 warnings, 2 errors; on stderr in any case."""
     global _least
     _least = int(level)
 

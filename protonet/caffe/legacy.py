@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from protonet.layers.base import TEST, TRAIN
+
+from .errors import CaffeError
 
 __all__ = ["NetArguments", "net_arguments"]
 
@@ -29,7 +34,7 @@ class NetArguments:
 def net_arguments(arguments: Sequence[Any], named: Mapping[str, Any]) -> NetArguments:
     """Sorts the arguments of Net(file, phase, level, stages, weights) or Net(file, weights, phase).
 
-    Raises TypeError if they are neither.
+    Raises TypeError if they are neither, CaffeError if there is no such phase.
     """
     given = {_OTHER_NAMES.get(name, name): value for name, value in named.items()}
     former = len(arguments) > 1 and isinstance(arguments[1], str | os.PathLike)
@@ -50,7 +55,16 @@ def net_arguments(arguments: Sequence[Any], named: Mapping[str, Any]) -> NetArgu
             f"{given['phase']}, weights={arguments[1]!r})",
             DeprecationWarning, stacklevel=4,
         )  # fmt: skip
+    phase, level = (_whole(name, given.get(name, 0)) for name in ("phase", "level"))
+    if phase not in (TRAIN, TEST):
+        raise CaffeError(f"phase is caffe.TRAIN (0) or caffe.TEST (1), not {phase}")
     return NetArguments(
-        given["network_file"], int(given["phase"]), int(given.get("level", 0)),
-        tuple(given.get("stages") or ()), given.get("weights"),
-    )  # fmt: skip
+        given["network_file"], phase, level, tuple(given.get("stages") or ()), given.get("weights")
+    )
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"Net's {name} is a whole number, not {value!r}") from None

@@ -292,6 +292,13 @@ def test_the_arguments_of_net_may_all_be_given_in_order(deploy_file: str, tmp_pa
             caffe.Net(*arguments, **named)
 
 
+def test_a_phase_that_is_none_is_told(deploy_file: str) -> None:
+    with pytest.raises(RuntimeError, match=r"TRAIN \(0\) or caffe\.TEST \(1\), not 2"):
+        caffe.Net(deploy_file, 2)
+    with pytest.raises(TypeError, match="level is a whole number, not 'deploy'"):
+        caffe.Net(deploy_file, caffe.TEST, "deploy")
+
+
 def test_what_aborts_caffe_raises_a_runtime_error(deploy_file: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.prototxt").write_text('layer { name: "x" type: "Relu" top: "x" }')
     with pytest.raises(RuntimeError, match="nowhere"):
