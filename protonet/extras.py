@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,9 @@ def import_extra(module: str, extra: str) -> Any:
     """Imports a module of a package that comes with an extra of protonet; Error E430 that names
     the extra if it is not installed."""
     try:
-        return import_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what packages say about themselves while they load
+            return import_module(module)
     except ImportError as error:
         raise Error(
             Diagnostic(

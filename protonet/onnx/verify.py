@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from protonet.onnx.library import load
+from protonet.extras import import_extra
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _text(shape: Sequence[int]) -> str:
 
 def run_model(model: ModelProto | bytes, inputs: Inputs, file: str = "model") -> dict[str, Any]:
     """Runs a model in ONNX Runtime; returns its outputs by name. Raises Error E611."""
-    runtime = load("onnxruntime")
+    runtime = import_extra("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     data = model if isinstance(model, bytes) else model.SerializeToString()
@@ -98,7 +98,7 @@ def compared(net: Net, exported: Exported, inputs: Inputs) -> list[Difference]:
 
 def first_difference(net: Net, exported: Exported, inputs: Inputs) -> tuple[str, Difference] | None:
     """Runs both layer by layer; returns the first layer whose top differs, and by how much."""
-    onnx: Any = load("onnx")
+    onnx: Any = import_extra("onnx", "onnx")
     model = onnx.ModelProto()
     model.CopyFrom(exported.model)
     made = {name for node in model.graph.node for name in node.output}

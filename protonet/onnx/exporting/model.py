@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from protonet.check.graph import AUTOMATIC_TOP, Graph, layer_diagnostic
+from protonet.extras import import_extra
 from protonet.layers.base import Layer, LayerError
-from protonet.onnx.library import load
 from protonet.prototxt import format_text
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
@@ -177,7 +177,7 @@ class _Export:
     def _model(
         self, names: dict[str, str], outputs: dict[str, str], metadata: dict[str, str]
     ) -> ModelProto:
-        helper: Any = load("onnx.helper")
+        helper: Any = import_extra("onnx.helper", "onnx")
         nodes = self._needed(names, set(outputs.values()))
         used = {name for node in nodes for name in node.input}
         shapes: dict[str, Dims] = {}
@@ -223,7 +223,7 @@ class _Export:
         return kept[::-1]
 
     def _info(self, name: str, dims: Dims) -> ValueInfoProto:
-        helper: Any = load("onnx.helper")
+        helper: Any = import_extra("onnx.helper", "onnx")
         batch = next(iter(self.inputs.values()), ())[:1]
         sizes: list[int | str | None] = []
         for axis, size in enumerate(dims):
@@ -239,7 +239,7 @@ class _Export:
 
 def check_model(exported: Exported, file: str) -> None:
     """Raises Error if ONNX's own checker refuses the model."""
-    checker: Any = load("onnx.checker")
+    checker: Any = import_extra("onnx.checker", "onnx")
     try:
         checker.check_model(exported.model, full_check=not exported.has_custom)
     except Exception as error:

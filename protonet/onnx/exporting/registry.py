@@ -6,11 +6,10 @@ operators, is the type's entry in docs/onnx.md.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
-from functools import cache
 from typing import TypeAlias
+
+from protonet.onnx.functions import Functions
 
 from .place import Place
 from .values import Value
@@ -47,27 +46,14 @@ REFUSED: dict[str, str] = {
 }  # fmt: skip
 """Layer types that are not written, and why."""
 
-_writers: dict[str, LayerWriter] = {}
+_writers: Functions[LayerWriter] = Functions("protonet.onnx.exporting.layers")
+writes = _writers.adds
+"""Makes the function that follows the one that writes layers of these types."""
 
 
-def writes(*types: str) -> Callable[[LayerWriter], LayerWriter]:
-    """Makes the function the one that writes layers of these types."""
-
-    def add(function: LayerWriter) -> LayerWriter:
-        for type in types:
-            _writers[type] = function
-        return function
-
-    return add
-
-
-@cache
 def layer_writers() -> dict[str, LayerWriter]:
     """Returns all functions by layer type."""
-    package = importlib.import_module("protonet.onnx.exporting.layers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    return _writers
+    return _writers.all()
 
 
 def layer_writer(type: str) -> LayerWriter | None:

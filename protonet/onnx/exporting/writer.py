@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from protonet.onnx.library import load
+from protonet.extras import import_extra
+from protonet.onnx.names import fresh_name
 
 from .values import Operand, Value
 
@@ -35,12 +36,7 @@ class Writer:
 
     def fresh(self, wanted: str) -> str:
         """Returns a name that is not taken, and takes it."""
-        name, number = wanted, 1
-        while name in self.names:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.names.add(name)
-        return name
+        return fresh_name(wanted, self.names)
 
     def constant(self, array: np.ndarray, name: str = "const") -> Value:
         """Stores an array: floating point as float32, whole numbers as they are."""
@@ -61,7 +57,9 @@ class Writer:
 
     def _store(self, array: np.ndarray, name: str) -> str:
         stored = self.fresh(f"{self.prefix}/{name}")
-        tensor = load("onnx.numpy_helper").from_array(np.ascontiguousarray(array), stored)
+        tensor = import_extra("onnx.numpy_helper", "onnx").from_array(
+            np.ascontiguousarray(array), stored
+        )
         if not array.shape:
             del tensor.dims[:]
         self.initializers.append(tensor)
@@ -91,7 +89,7 @@ class Writer:
         inputs = ["" if operand is None else self.lift(operand).name for operand in operands]
         outputs = [self.fresh(f"{self.prefix}/{kind}") for _ in range(results)]
         given = {name: value for name, value in attributes.items() if value is not None}
-        make_node = load("onnx.helper").make_node
+        make_node = import_extra("onnx.helper", "onnx").make_node
         self.nodes.append(
             make_node(kind, inputs, outputs, name=outputs[0], domain=domain or None, **given)
         )

@@ -13,6 +13,7 @@ import numpy as np
 from protonet.ir.protonet_pb2 import LayerParameter, NetParameter
 from protonet.layers.base import LayerError, Shape, shape_text
 from protonet.layers.registry import create_layer
+from protonet.onnx.names import fresh_name
 
 from .node import Unreadable
 
@@ -81,12 +82,7 @@ class Builder:
 
     def fresh(self, wanted: str) -> str:
         """Returns a name that is not taken, and takes it."""
-        name, number = wanted, 1
-        while name in self.names:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.names.add(name)
-        return name
+        return fresh_name(wanted, self.names)
 
     def add_input(self, name: str, shape: Shape) -> Blob:
         param = LayerParameter(name=self.fresh(name), type="Input", top=[name])

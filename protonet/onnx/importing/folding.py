@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from protonet.onnx.library import load
+from protonet.extras import import_extra
 
 from .node import Unreadable
 
@@ -110,8 +110,8 @@ class Folder:
         self.budget -= size * max(item, 8)
         if self.budget < 0:
             raise Unreadable("what is computed from constants is too large")
-        onnx: Any = load("onnx")
-        reference: Any = load("onnx.reference")
+        onnx: Any = import_extra("onnx", "onnx")
+        reference: Any = import_extra("onnx.reference", "onnx")
         given = {
             name: array for name, array in zip(node.input, inputs, strict=True) if array is not None
         }
@@ -133,7 +133,7 @@ class Folder:
 
 
 def _kind(array: np.ndarray) -> int:
-    kind: int = load("onnx.helper").np_dtype_to_tensor_dtype(array.dtype)
+    kind: int = import_extra("onnx.helper", "onnx").np_dtype_to_tensor_dtype(array.dtype)
     return kind
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from protonet.extras import import_extra
 from protonet.ir.files import FilePath, map_file, place
-from protonet.onnx.library import load
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read_model(path: FilePath) -> ModelProto:
     """Reads and judges a model, with the tensors that it keeps in files beside it."""
     file = os.fspath(path)
     data = map_file(path)
-    onnx: Any = load("onnx")
+    onnx: Any = import_extra("onnx", "onnx")
     model: ModelProto = onnx.ModelProto()
     try:
         model.ParseFromString(bytes(data))
@@ -46,7 +46,7 @@ def read_model(path: FilePath) -> ModelProto:
 
 
 def _load_external(model: ModelProto, file: str) -> None:
-    helper: Any = load("onnx.external_data_helper")
+    helper: Any = import_extra("onnx.external_data_helper", "onnx")
     if not any(helper.uses_external_data(tensor) for tensor in model.graph.initializer):
         return
     try:
@@ -58,7 +58,7 @@ def _load_external(model: ModelProto, file: str) -> None:
 
 def _judge(tensor: TensorProto, file: str) -> None:
     """Raises Error if a tensor holds less than its dims promise, or more."""
-    helper: Any = load("onnx.helper")
+    helper: Any = import_extra("onnx.helper", "onnx")
     try:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     except Exception:
@@ -91,7 +91,7 @@ def _bits(dtype: np.dtype[Any]) -> int:
 def tensor_array(tensor: TensorProto, file: str) -> np.ndarray:
     """Returns a tensor's numbers. Raises Error E621 if its dims and its bytes do not agree."""
     try:
-        array: np.ndarray = load("onnx.numpy_helper").to_array(tensor)
+        array: np.ndarray = import_extra("onnx.numpy_helper", "onnx").to_array(tensor)
     except Exception as error:  # whatever numpy says of them
         raise _wrong("E621", file, f'tensor "{tensor.name}" is not sound: {error}') from None
     return array
