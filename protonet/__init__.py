@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from protonet.ir.document import read_net, read_solver
     from protonet.ir.protonet_pb2 import NetParameter, SolverParameter
     from protonet.net import Net
+    from protonet.plan import Plan, compile
     from protonet.prototxt import format_text
     from protonet.prototxt.diagnostics import Diagnostic, Error
     from protonet.solvers import Solver
@@ -24,9 +25,11 @@ __all__ = [
     "Error",
     "Net",
     "NetParameter",
+    "Plan",
     "Solver",
     "SolverParameter",
     "check",
+    "compile",
     "format_text",
     "read_net",
     "read_solver",
@@ -37,10 +40,12 @@ _PLACES = {
     "Diagnostic": "protonet.prototxt.diagnostics",
     "Error": "protonet.prototxt.diagnostics",
     "Net": "protonet.net",
+    "Plan": "protonet.plan",
     "NetParameter": "protonet.ir.protonet_pb2",
     "Solver": "protonet.solvers",
     "SolverParameter": "protonet.ir.protonet_pb2",
     "check": "protonet.check",
+    "compile": "protonet.plan",
     "format_text": "protonet.prototxt",
     "read_net": "protonet.ir.document",
     "read_solver": "protonet.ir.document",

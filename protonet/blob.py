@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Blob"]
+__all__ = ["Blob", "aligned_zeros"]
 
 _ALIGNMENT_BYTES = 64
 
 
-def _zeros(count: int, dtype: np.dtype) -> np.ndarray:
+def aligned_zeros(count: int, dtype: np.dtype) -> np.ndarray:
     """Returns zeros that start on a cache line; untouched pages cost no memory."""
     spare = _ALIGNMENT_BYTES // dtype.itemsize
     raw = np.zeros(count + spare, dtype)
@@ -29,7 +29,7 @@ class _Memory:
 
     def seen(self, shape: tuple[int, ...], count: int, dtype: np.dtype) -> np.ndarray:
         if self.flat is None or self.flat.size < count:
-            self.flat, self.view = _zeros(count, dtype), None
+            self.flat, self.view = aligned_zeros(count, dtype), None
         if self.view is None or self.view.shape != shape:
             self.view = self.flat[:count].reshape(shape)
         return self.view
@@ -74,6 +74,10 @@ class Blob:
 
     def reshape_like(self, other: Blob) -> None:
         self.reshape(*other.shape)
+
+    def place_data(self, array: np.ndarray) -> None:
+        """Makes `data` this memory, seen in the blob's shape; it must hold `count` elements."""
+        self._data.share(array)
 
     def share_data(self, other: Blob) -> None:
         """Makes `data` the other blob's memory, seen in this blob's shape; counts must agree."""

@@ -27,9 +27,9 @@ from protonet.prototxt.diagnostics import Diagnostic, Error
 from protonet.prototxt.source import SourceMap
 from protonet.recorded_pass import RecordedPass
 
-__all__ = ["Net"]
+__all__ = ["LAYER_STREAM", "Net"]
 
-_FILLER_STREAM, _LAYER_STREAM = 0, 1
+_FILLER_STREAM, LAYER_STREAM = 0, 1  # what a net's seed is joined with
 
 
 class Net:
@@ -53,7 +53,7 @@ class Net:
         dtype: type = np.float32,
         seed: int | None = None,
     ) -> None:
-        document = _document(net)
+        self.document = document = _document(net)
         if state is None:
             state = NetState(phase=cast(Any, phase), level=level, stage=stages)
         self.graph: Graph = build_graph(document.message, document.source, state)
@@ -71,12 +71,12 @@ class Net:
         self._blobs = [Blob((), self.dtype) for _ in self.graph.blob_names]
         self._bottoms = [[self._blobs[i] for i in node.bottoms] for node in nodes]
         self._tops = [[self._blobs[i] for i in node.tops] for node in nodes]
-        self._loss_weights = [
+        self.loss_weights = [
             loss_weights(n, layer) for n, layer in zip(nodes, self.layers, strict=True)
         ]
         self._losses = [
             (blob, weight)
-            for tops, weights_ in zip(self._tops, self._loss_weights, strict=True)
+            for tops, weights_ in zip(self._tops, self.loss_weights, strict=True)
             for blob, weight in zip(tops, weights_, strict=True)
             if weight
         ]
@@ -141,7 +141,7 @@ class Net:
             self.params_weight_decay.append(learnable.decay_mult)
 
     def _stream(self, layer: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, _LAYER_STREAM, layer])
+        return np.random.default_rng([self.seed, LAYER_STREAM, layer])
 
     def _plan_gradients(self) -> None:
         plan = plan_backward(self.graph, self.layers)
@@ -171,7 +171,7 @@ class Net:
             for blob, shape in zip(top, tops, strict=True):
                 blob.reshape(*shape)
             layer.reshape(bottom, top)
-            for blob, weight in zip(top, self._loss_weights[index], strict=True):
+            for blob, weight in zip(top, self.loss_weights[index], strict=True):
                 if weight:
                     blob.diff[...] = weight
             self._known[index] = [blob.shape for blob in top]
@@ -190,11 +190,8 @@ class Net:
         for number, (blob, parameter) in enumerate(zip(layer.blobs, wanted, strict=True)):
             if blob.shape != parameter.shape and blob.count != int(np.prod(parameter.shape)):
                 node.bottom_shapes = list(shapes)
-                raise Error(
-                    layer_diagnostic(
-                        self.graph, node, net_weights.misfit(layer, number, parameter.shape)
-                    )
-                )
+                unfit = net_weights.misfit(number, blob.shape, parameter.shape)
+                raise Error(layer_diagnostic(self.graph, node, unfit))
         return tops
 
     # ---- running
@@ -363,7 +360,7 @@ class Net:
         names = self.graph.blob_names
         return {
             names[top]: weight
-            for node, weights in zip(self.graph.nodes, self._loss_weights, strict=True)
+            for node, weights in zip(self.graph.nodes, self.loss_weights, strict=True)
             for top, weight in zip(node.tops, weights, strict=True)
             if weight
         }

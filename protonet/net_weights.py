@@ -9,7 +9,7 @@ import numpy as np
 
 from protonet.check.weights import fit_weights
 from protonet.ir.weights import read_weights, write_weights
-from protonet.layers.base import Layer, LayerError, Shape, shape_text
+from protonet.layers.base import LayerError, Shape, shape_text
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["copy_from", "misfit", "save", "share_with"]
 
 
-def misfit(layer: Layer, number: int, wanted: Shape) -> LayerError:
-    """Says that the parameters a layer has do not fit what its bottom now asks for."""
-    have = layer.blobs[number].shape
+def misfit(number: int, have: Shape, wanted: Shape) -> LayerError:
+    """Says that a parameter a layer has does not fit what its bottom now asks for."""
     return LayerError(
         f"parameter {number} is {shape_text(have)}, but this bottom needs {shape_text(wanted)}",
         bottom=0,

@@ -90,6 +90,11 @@ class Graph:
             left = left - set(node.bottoms) | set(node.tops)
         return sorted({self.blob_names[blob] for blob in left} - {AUTOMATIC_TOP})
 
+    def top_names(self, node: Node) -> list[str]:
+        """Returns the names of a node's tops; an automatic one's has the layer's name in it."""
+        names = [self.blob_names[top] for top in node.tops]
+        return [f"{n} {node.param.name}" if n == AUTOMATIC_TOP else n for n in names]
+
     def blob_id(self, name: str) -> int | None:
         """Returns the id of the blob of that name, or None."""
         try:

@@ -46,6 +46,7 @@ def extract(
     from protonet import kernels
     from protonet.data.row_files import row_file
     from protonet.net import Net
+    from protonet.plan import FedPlan
     from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
 
     if threads is not None:
@@ -67,13 +68,14 @@ def extract(
                 )
             )  # fmt: skip
         names, rows = list(dict.fromkeys(blobs)), 0
+        plan = FedPlan(run, names)
         with row_file(out, names, force) as add:
             for _ in progress_bar("extracting")(range(iterations), iterations):
-                run.run_forward()
-                add({name: run.blobs[name].data for name in names})
-                rows += run.blobs[names[0]].shape[0]
+                made = plan.run()
+                add({name: made[name] for name in names})
+                rows += made[names[0]].shape[0]
         for name in names:
-            size = "×".join(map(str, run.blobs[name].shape[1:])) or "1"
+            size = "×".join(map(str, made[name].shape[1:])) or "1"
             click.echo(f"{out}: {rows:,} rows of {name}, {size}")
     finally:
         run.close()

@@ -49,6 +49,7 @@ def test(
     means, as Caffe's tool does."""
     from protonet import kernels
     from protonet.net import Net
+    from protonet.plan import FedPlan
     from protonet.prototxt.diagnostics import Severity, render
     from protonet.solvers.checking import split_list
     from protonet.solvers.outputs import OutputMeans, outputs_of
@@ -67,10 +68,12 @@ def test(
         for file in split_list(weights):
             tested.copy_from(file)
         click.echo(f"Running for {iterations} iterations.")
+        plan = FedPlan(tested)
         means, loss = OutputMeans(), 0.0
         for number in range(iterations):
-            loss += tested.run_forward()
-            outputs = outputs_of(tested)
+            made = plan.run()
+            loss += plan.loss
+            outputs = outputs_of(tested, made)
             means.add(outputs)
             for output in outputs:
                 for value in output.values[:_MOST_ELEMENTS].tolist():

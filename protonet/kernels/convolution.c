@@ -26,14 +26,23 @@ static FN(extent) FN(extent_of)(const convolution_args *s) {
 /* C = A B (+ beta C), on the team or on this thread alone. */
 static void FN(multiply)(int shared, const real *a, int64_t a_row, int64_t a_column, const real *b,
                          int64_t b_row, int64_t b_column, real *c, int64_t m, int64_t n, int64_t k,
-                         real beta, const real *row_bias) {
+                         real beta, const real *row_bias, const FN(finish) *finish) {
     FN(strided) right = {b, b_row, b_column};
-    FN(product) p = {a, a_row, a_column, NULL, &right, FN(pack_strided), c, m, n, k, n, beta, row_bias,
-                     NULL};
+    FN(product) p = {.a = a, .a_row = a_row, .a_column = a_column, .b = &right,
+                     .pack_b = FN(pack_strided), .c = c, .m = m, .n = n, .k = k, .c_row = n,
+                     .beta = beta, .row_bias = row_bias, .finish = finish};
     if (shared)
         FN(product_shared)(&p);
     else
         FN(product_alone)(&p);
+}
+
+/* Elements from one image of x, and of y, to the next. */
+INLINE int64_t FN(x_step)(const convolution_args *s, const FN(extent) *e) {
+    return s->x_image ? s->x_image : s->channels * e->plane;
+}
+INLINE int64_t FN(y_step)(const convolution_args *s, const FN(extent) *e) {
+    return s->y_image ? s->y_image : s->outputs * e->out;
 }
 
 /* The readable way: columns written out, then one product per group. */
@@ -42,13 +51,15 @@ static void FN(convolve_by_columns)(const convolution_args *s, const FN(extent) 
     real *columns = e->pointwise ? NULL
                                  : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
     for (int64_t g = 0; g < s->group; g++) {
-        const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
+        const real *x = (const real *)s->x + image * FN(x_step)(s, e) + g * e->in_group * e->plane;
         const real *weight = (const real *)s->weight + g * e->out_group * e->depth;
-        real *y = (real *)s->y + (image * s->outputs + g * e->out_group) * e->out;
+        const int64_t at = image * FN(y_step)(s, e) + g * e->out_group * e->out;
+        const FN(finish) finish = FN(group_finish)(s, g * e->out_group, at);
         if (columns) FN(gather)(s, x, e->in_group, columns, shared);
-        FN(multiply)(shared, weight, e->depth, 1, columns ? columns : x, e->out, 1, y,
-                     e->out_group, e->out, e->depth, 0,
-                     s->bias ? (const real *)s->bias + g * e->out_group : NULL);
+        FN(multiply)(shared, weight, e->depth, 1, columns ? columns : x, e->out, 1,
+                     (real *)s->y + at, e->out_group, e->out, e->depth, 0,
+                     s->bias ? (const real *)s->bias + g * e->out_group : NULL,
+                     FN(finishes)(&finish) ? &finish : NULL);
     }
 }
 
@@ -56,15 +67,18 @@ static void FN(convolve_by_columns)(const convolution_args *s, const FN(extent) 
 static void FN(convolve_image)(const convolution_args *s, const FN(extent) *e, const real *packed,
                                int64_t image, int shared) {
     for (int64_t g = 0; g < s->group; g++) {
-        const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
+        const real *x = (const real *)s->x + image * FN(x_step)(s, e) + g * e->in_group * e->plane;
+        const int64_t at = image * FN(y_step)(s, e) + g * e->out_group * e->out;
+        const FN(finish) finish = FN(group_finish)(s, g * e->out_group, at);
         FN(image) columns = {s, x};
         FN(strided) pixels = {x, e->out, 1};
-        FN(product) p = {NULL, 0, 0, packed + g * FN(packed_size)(e->out_group, e->depth),
-                         e->pointwise ? (const void *)&pixels : (const void *)&columns,
-                         e->pointwise ? FN(pack_strided) : FN(pack_image),
-                         (real *)s->y + (image * s->outputs + g * e->out_group) * e->out,
-                         e->out_group, e->out, e->depth, e->out, 0,
-                         s->bias ? (const real *)s->bias + g * e->out_group : NULL, NULL};
+        FN(product) p = {.packed_a = packed + g * FN(packed_size)(e->out_group, e->depth),
+                         .b = e->pointwise ? (const void *)&pixels : (const void *)&columns,
+                         .pack_b = e->pointwise ? FN(pack_strided) : FN(pack_image),
+                         .c = (real *)s->y + at, .m = e->out_group, .n = e->out, .k = e->depth,
+                         .c_row = e->out,
+                         .row_bias = s->bias ? (const real *)s->bias + g * e->out_group : NULL,
+                         .finish = FN(finishes)(&finish) ? &finish : NULL};
         if (shared)
             FN(product_shared)(&p);
         else
@@ -80,6 +94,34 @@ static void FN(convolve)(const convolution_args *s, const FN(extent) *e, const r
         FN(convolve_image)(s, e, packed, image, shared);
 }
 
+/* Bytes of all groups' weights as convolve_image takes them. */
+static int64_t FN(groups_size)(const convolution_args *s, const FN(extent) *e) {
+    return (int64_t)sizeof(real) * s->group * FN(packed_size)(e->out_group, e->depth);
+}
+
+static void FN(pack_groups)(const convolution_args *s, const FN(extent) *e, real *packed) {
+    PARALLEL_FOR(s->outputs * e->depth / 4)
+    for (int64_t g = 0; g < s->group; g++)
+        FN(pack_all_a)((const real *)s->weight + g * e->out_group * e->depth, e->depth, 1,
+                       e->out_group, e->depth, packed + g * FN(packed_size)(e->out_group, e->depth));
+}
+
+KERNEL(convolution_pack) {
+    ARGS(convolution_pack);
+    const convolution_args *s = &a->shape;
+    const FN(extent) e = FN(extent_of)(s);
+    int64_t *size = a->size;
+    *size = 0;
+    if (FN(is_depthwise)(s) || s->by_columns) return;
+    if (FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1])) {
+        *size = FN(winograd_groups_size)(s, 0);
+        if (a->packed) FN(winograd_pack_groups)(s, 0, a->packed);
+        return;
+    }
+    *size = FN(groups_size)(s, &e);
+    if (a->packed) FN(pack_groups)(s, &e, a->packed);
+}
+
 KERNEL(convolution) {
     ARGS(convolution);
     if (FN(is_depthwise)(a)) {
@@ -91,14 +133,11 @@ KERNEL(convolution) {
         FN(winograd_convolve)(a, 0, a->x, a->y);
         return;
     }
-    const int64_t size = FN(packed_size)(e.out_group, e.depth);
-    real *packed = NULL;
-    if (!a->by_columns) {
-        packed = workspace(WORKSPACE_PARTIAL, sizeof(real) * a->group * size);
-        PARALLEL_FOR(a->outputs * e.depth / 4)
-        for (int64_t g = 0; g < a->group; g++)
-            FN(pack_all_a)((const real *)a->weight + g * e.out_group * e.depth, e.depth, 1,
-                           e.out_group, e.depth, packed + g * size);
+    const real *packed = a->packed;
+    if (!packed && !a->by_columns) {
+        real *now = workspace(WORKSPACE_PARTIAL, (size_t)FN(groups_size)(a, &e));
+        FN(pack_groups)(a, &e, now);
+        packed = now;
     }
     if (a->n == 1) {
         FN(convolve)(a, &e, packed, 0, 1);
@@ -118,7 +157,7 @@ static void FN(convolve_back_image)(const convolution_backward_data_args *a, con
         const real *weight = (const real *)s->weight + g * e->out_group * e->depth;
         real *dx = (real *)a->dx + (image * s->channels + g * e->in_group) * e->plane;
         FN(multiply)(shared, weight, 1, e->depth, dy, e->out, 1, columns ? columns : dx, e->depth,
-                     e->out, e->out_group, 0, NULL);
+                     e->out, e->out_group, 0, NULL, NULL);
         if (columns) FN(scatter)(s, columns, e->in_group, dx, shared);
     }
 }
@@ -153,11 +192,11 @@ static void FN(weight_gradient_image)(const convolution_backward_weight_args *a,
         const real *dy = (const real *)a->dy + (image * s->outputs + g * e->out_group) * e->out;
         FN(image) columns = {s, x};
         FN(strided) pixels = {x, 1, e->out};
-        FN(product) p = {dy, e->out, 1, NULL,
-                         e->pointwise ? (const void *)&pixels : (const void *)&columns,
-                         e->pointwise ? FN(pack_strided) : FN(pack_image_transposed),
-                         sum + g * e->out_group * e->depth, e->out_group, e->depth, e->out,
-                         e->depth, beta, NULL, NULL};
+        FN(product) p = {.a = dy, .a_row = e->out, .a_column = 1,
+                         .b = e->pointwise ? (const void *)&pixels : (const void *)&columns,
+                         .pack_b = e->pointwise ? FN(pack_strided) : FN(pack_image_transposed),
+                         .c = sum + g * e->out_group * e->depth, .m = e->out_group, .n = e->depth,
+                         .k = e->out, .c_row = e->depth, .beta = beta};
         if (shared)
             FN(product_shared)(&p);
         else

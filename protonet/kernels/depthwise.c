@@ -138,6 +138,7 @@ static void FN(depthwise)(const convolution_args *s) {
     const int64_t taps = s->kernel[0] * s->kernel[1], many = s->outputs / s->group;
     const int64_t chunk = FN(depthwise_chunk)(s), out = s->out[0] * s->out[1];
     const int64_t chunks = chunk ? (s->out[0] + chunk - 1) / chunk : 0;
+    const FN(finish) finish = FN(finish_of)(&s->store, 1);
     PARALLEL_FOR(s->n * s->outputs * out * taps / 8)
     for (int64_t job = 0; job < s->n * s->channels * chunks; job++) {
         const int64_t plane = job / chunks, first = job % chunks * chunk;
@@ -148,14 +149,16 @@ static void FN(depthwise)(const convolution_args *s) {
         real *scratch = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(images * f.image));
         real *run = workspace(WORKSPACE_PARTIAL,
                               sizeof(real) * (size_t)FN(image_size)(rows, f.pitch));
-        FN(lay_phases)((const real *)s->x + plane * s->size[0] * s->size[1], s, first, &f, scratch);
+        const int64_t size = s->size[0] * s->size[1], image = plane / s->channels;
+        const int64_t x_image = s->x_image ? s->x_image : s->channels * size;
+        const int64_t y_image = s->y_image ? s->y_image : s->outputs * out;
+        FN(lay_phases)((const real *)s->x + image * x_image + c * size, s, first, &f, scratch);
         for (int64_t o = c * many; o < (c + 1) * many; o++) {
             FN(depthwise_run)(scratch, offset, (const real *)s->weight + o * taps, taps,
                           s->bias ? ((const real *)s->bias)[o] : 0, run, rows * f.pitch);
-            real *y = (real *)s->y + (plane / s->channels * s->outputs + o) * out;
             for (int64_t r = 0; r < rows; r++)
-                memcpy(y + (first + r) * s->out[1], run + r * f.pitch,
-                       sizeof(real) * (size_t)s->out[1]);
+                FN(store_row)(&finish, o, image * y_image + o * out + (first + r) * s->out[1],
+                              run + r * f.pitch, s->out[1], s->y);
         }
     }
 }

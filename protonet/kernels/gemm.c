@@ -80,17 +80,100 @@ static inline void FN(transpose_rows)(const real *from, int64_t from_row, int64_
 typedef void FN(packer)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
                         int64_t width);
 
+#define PLAIN 0
+#define RECTIFY 1
+#define ACTIVATE 2
+/* epilogue_args at an element of C. */
+typedef struct {
+    const real *residual;               /* of that element; rows are as far apart as C's */
+    const real *row_slopes, *column_slopes;
+    real slope, low, high;
+    int what; /* PLAIN, RECTIFY: max(v, 0), or ACTIVATE */
+} FN(finish);
+
 typedef struct {
     const real *a;
     int64_t a_row, a_column;
     const real *packed_a; /* all of A by pack_all_a, or NULL: packed block by block */
     const void *b;
     FN(packer) *pack_b;
+    const real *packed_b; /* all of B by pack_all_b, or NULL */
     real *c;
     int64_t m, n, k, c_row;
     real beta;
     const real *row_bias, *column_bias;
+    const FN(finish) *finish; /* NULL: none */
 } FN(product);
+
+static FN(finish) FN(finish_of)(const epilogue_args *e, int channels_are_rows) {
+    const int bounded = e->low > -REAL_MAX || e->high < REAL_MAX;
+    FN(finish) f = {e->residual, channels_are_rows ? e->slopes : NULL,
+                    channels_are_rows ? NULL : e->slopes, (real)e->slope, (real)e->low,
+                    (real)e->high, PLAIN};
+    if (e->activate) f.what = e->slopes || e->slope != 0 || bounded ? ACTIVATE : RECTIFY;
+    return f;
+}
+
+/* Whether there is anything to do. */
+INLINE int FN(finishes)(const FN(finish) *f) { return f->residual || f->what != PLAIN; }
+
+INLINE FN(finish) FN(finish_at)(const FN(finish) *f, int64_t row, int64_t column, int64_t c_row) {
+    FN(finish) at = *f;
+    if (at.residual) at.residual += row * c_row + column;
+    if (at.row_slopes) at.row_slopes += row;
+    if (at.column_slopes) at.column_slopes += column;
+    return at;
+}
+
+INLINE VEC FN(chosen)(FN(lanes) where, VEC a, VEC b) {
+    return (VEC)((where & (FN(lanes))a) | (~where & (FN(lanes))b));
+}
+
+INLINE VEC FN(activated)(const FN(finish) *f, VEC value, real factor) {
+    const VEC zero = {0}, slope = zero + factor, low = zero + f->low, high = zero + f->high;
+    const FN(lanes) below = (FN(lanes))(value < zero);
+    if (f->what == RECTIFY) return (VEC)(~below & (FN(lanes))value);
+    value = FN(chosen)(below, slope * value, value);
+    value = FN(chosen)((FN(lanes))(value < low), low, value);
+    return FN(chosen)((FN(lanes))(value > high), high, value);
+}
+
+/* A vector of row `row`, `at` elements from where `f` is. Of two doubles gcc 12 cannot inline it. */
+#if VECTOR_LANES == 2
+static __attribute__((noinline)) VEC
+#else
+INLINE VEC
+#endif
+FN(finished_vector)(const FN(finish) *f, VEC value, int64_t row, int64_t at) {
+    if (f->residual) value += *(const VEC *)(f->residual + at);
+    if (f->what == PLAIN) return value;
+    return FN(activated)(f, value, f->row_slopes ? f->row_slopes[row] : f->slope);
+}
+
+/* One element, `column` from where `f` is. */
+INLINE real FN(finished)(const FN(finish) *f, real value, real slope, int64_t column) {
+    if (f->residual) value += f->residual[column];
+    if (f->column_slopes) slope = f->column_slopes[column];
+    if (f->what == PLAIN) return value;
+    if (value < 0) value = f->what == RECTIFY ? 0 : slope * value;
+    if (f->what == RECTIFY) return value;
+    return value < f->low ? f->low : value > f->high ? f->high : value;
+}
+
+/* A row of a channel's sums, finished and stored at element `at` of y. */
+static void FN(store_row)(const FN(finish) *f, int64_t channel, int64_t at, const real *row,
+                          int64_t width, real *y) {
+    if (!FN(finishes)(f)) {
+        memcpy(y + at, row, sizeof(real) * (size_t)width);
+        return;
+    }
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES)
+        *(VEC *)(y + at + i) = FN(finished_vector)(f, *(const VEC *)(row + i), channel, at + i);
+    const real slope = f->row_slopes ? f->row_slopes[channel] : f->slope;
+    const FN(finish) here = FN(finish_at)(f, 0, at, 0);
+    for (; i < width; i++) y[at + i] = FN(finished)(&here, row[i], slope, i);
+}
 
 /* tile[TILE_ROWS][TILE_COLUMNS] = sum over depth of a-panel column times b-panel row. */
 static inline __attribute__((always_inline)) void FN(multiply_tile)(
@@ -109,13 +192,14 @@ static inline __attribute__((always_inline)) void FN(multiply_tile)(
     }
 }
 
-/* C's tile = sum + beta C + biases; rows × columns of it exist. */
+/* C's tile = sum + beta C + biases, finished; rows × columns of it exist. */
 static void FN(tile)(int64_t depth, const real *a, const real *b, real *c, int64_t c_row,
-                     real beta, const real *row_bias, const real *column_bias, int64_t rows,
-                     int64_t columns) {
+                     real beta, const real *row_bias, const real *column_bias,
+                     const FN(finish) *finish, int64_t rows, int64_t columns) {
     VEC sum[TILE_ROWS][TILE_VECTORS];
     FN(multiply_tile)(depth, a, b, sum);
-    if (rows == TILE_ROWS && columns == TILE_COLUMNS && !column_bias) {
+    if (rows == TILE_ROWS && columns == TILE_COLUMNS && !column_bias &&
+        !(finish && finish->column_slopes)) {
 #pragma GCC unroll 16
         for (int64_t i = 0; i < TILE_ROWS; i++) {
             real bias = row_bias ? row_bias[i] : 0;
@@ -124,6 +208,7 @@ static void FN(tile)(int64_t depth, const real *a, const real *b, real *c, int64
                 VEC *to = (VEC *)(c + i * c_row + j * LANES);
                 VEC value = sum[i][j] + bias;
                 if (beta != 0) value += beta * *to;
+                if (finish) value = FN(finished_vector)(finish, value, i, i * c_row + j * LANES);
                 *to = value;
             }
         }
@@ -143,6 +228,11 @@ static void FN(tile)(int64_t depth, const real *a, const real *b, real *c, int64
             for (int64_t j = 0; j < columns; j++) to[j] = all[i][j] + bias;
         else
             for (int64_t j = 0; j < columns; j++) to[j] = all[i][j] + bias + beta * to[j];
+        if (finish) {
+            const FN(finish) row = FN(finish_at)(finish, i, 0, c_row);
+            const real slope = row.row_slopes ? *row.row_slopes : row.slope;
+            for (int64_t j = 0; j < columns; j++) to[j] = FN(finished)(&row, to[j], slope, j);
+        }
     }
 }
 
@@ -209,6 +299,23 @@ static void FN(pack_strided)(const void *source, real *packed, int64_t k, int64_
     }
 }
 
+/* All of B (k × n): panel after panel, each with all of k; panels_size(n, k) elements. */
+static int64_t FN(panels_of)(int64_t n) { return (n + TILE_COLUMNS - 1) / TILE_COLUMNS; }
+static int64_t FN(packed_b_size)(int64_t n, int64_t k) {
+    return (FN(panels_of)(n) * k + 1) * TILE_COLUMNS;
+}
+static void FN(pack_all_b)(const void *b, FN(packer) *pack, int64_t n, int64_t k, real *packed) {
+    PARALLEL_FOR(n * k)
+    for (int64_t panel = 0; panel < FN(panels_of)(n); panel++) {
+        /* A packer may run over: the panel behind is another thread's. */
+        real *scratch = workspace(WORKSPACE_PACK_B, sizeof(real) * (size_t)((k + 1) * TILE_COLUMNS));
+        const int64_t j = panel * TILE_COLUMNS;
+        for (int64_t kc = 0; kc < k; kc += BLOCK_K)
+            pack(b, scratch + kc * TILE_COLUMNS, kc, MIN(BLOCK_K, k - kc), j, MIN(TILE_COLUMNS, n - j));
+        memcpy(packed + j * k, scratch, sizeof(real) * (size_t)(k * TILE_COLUMNS));
+    }
+}
+
 /* One thread's product over rows i0..i1 and columns j0..j1 of C. */
 static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
     real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * (BLOCK_M * BLOCK_K + LANES));
@@ -219,7 +326,7 @@ static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64
             int64_t depth = MIN(BLOCK_K, p->k - kc);
             int last = kc + depth == p->k;
             real beta = kc == 0 ? p->beta : 1;
-            p->pack_b(p->b, packed_b, kc, depth, jc, width);
+            if (!p->packed_b) p->pack_b(p->b, packed_b, kc, depth, jc, width);
             for (int64_t ic = i0; ic < i1; ic += BLOCK_M) {
                 int64_t rows = MIN(BLOCK_M, i1 - ic);
                 const real *block = packed_a;
@@ -228,13 +335,22 @@ static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64
                 else
                     FN(pack_a)(p->a + ic * p->a_row + kc * p->a_column, p->a_row, p->a_column,
                                rows, depth, packed_a);
-                for (int64_t j = 0; j < width; j += TILE_COLUMNS)
-                    for (int64_t i = 0; i < rows; i += TILE_ROWS)
-                        FN(tile)(depth, block + i * depth, packed_b + j * depth,
+                for (int64_t j = 0; j < width; j += TILE_COLUMNS) {
+                    const real *panel = p->packed_b
+                                            ? p->packed_b + (jc + j) * p->k + kc * TILE_COLUMNS
+                                            : packed_b + j * depth;
+                    for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+                        FN(finish) finish;
+                        if (last && p->finish)
+                            finish = FN(finish_at)(p->finish, ic + i, jc + j, p->c_row);
+                        FN(tile)(depth, block + i * depth, panel,
                                  p->c + (ic + i) * p->c_row + jc + j, p->c_row, beta,
                                  last && p->row_bias ? p->row_bias + ic + i : NULL,
                                  last && p->column_bias ? p->column_bias + jc + j : NULL,
-                                 MIN(TILE_ROWS, rows - i), MIN(TILE_COLUMNS, width - j));
+                                 last && p->finish ? &finish : NULL, MIN(TILE_ROWS, rows - i),
+                                 MIN(TILE_COLUMNS, width - j));
+                    }
+                }
             }
         }
     }
@@ -267,7 +383,8 @@ static void FN(product_shared)(const FN(product) *p) {
 
 /* y[i] = dot(matrix row i, x) + beta y[i] + bias[i]: bound by reading the matrix once. */
 static void FN(matrix_vector)(const real *matrix, int64_t matrix_row, const real *x, int64_t m,
-                              int64_t k, real *y, int64_t y_step, real beta, const real *bias) {
+                              int64_t k, real *y, real beta, const real *bias,
+                              const FN(finish) *finish) {
     PARALLEL_FOR(m * k)
     for (int64_t i = 0; i < m; i++) {
         const real *row = matrix + i * matrix_row;
@@ -281,8 +398,25 @@ static void FN(matrix_vector)(const real *matrix, int64_t matrix_row, const real
         for (int64_t lane = 0; lane < LANES; lane++) total += four[lane];
         for (; j < k; j++) total += row[j] * x[j];
         if (bias) total += bias[i];
-        y[i * y_step] = beta == 0 ? total : total + beta * y[i * y_step];
+        if (beta != 0) total += beta * y[i];
+        y[i] = finish ? FN(finished)(finish, total, finish->slope, i) : total;
     }
+}
+
+/* Whether C is one row, each element of which is a product of vectors that lie as they are read. */
+INLINE int FN(is_row_of_dots)(const matmul_args *a) {
+    return a->m == 1 && a->b_row == 1 && a->a_column == 1 && !a->row_bias;
+}
+
+KERNEL(matmul_pack) {
+    ARGS(matmul_pack);
+    const matmul_args *s = &a->shape;
+    int64_t *size = a->size;
+    *size = 0;
+    if (FN(is_row_of_dots)(s) || s->k == 0 || s->n == 0) return;
+    *size = FN(packed_b_size)(s->n, s->k) * (int64_t)sizeof(real);
+    FN(strided) b = {s->b, s->b_row, s->b_column};
+    if (a->packed) FN(pack_all_b)(&b, FN(pack_strided), s->n, s->k, a->packed);
 }
 
 KERNEL(matmul) {
@@ -290,22 +424,27 @@ KERNEL(matmul) {
     if (a->m == 0 || a->n == 0) return;
     const real *left = a->a, *right = a->b;
     real *c = a->c;
-    if (a->m == 1 && a->b_row == 1 && a->a_column == 1) {
-        FN(matrix_vector)(right, a->b_column, left, a->n, a->k, c, 1, (real)a->beta,
-                          a->column_bias ? a->column_bias : NULL);
-        if (a->row_bias)
-            for (int64_t j = 0; j < a->n; j++) c[j] += *(const real *)a->row_bias;
+    const FN(finish) finish = FN(finish_of)(&a->store, 0);
+    if (FN(is_row_of_dots)(a)) {
+        FN(matrix_vector)(right, a->b_column, left, a->n, a->k, c, (real)a->beta, a->column_bias,
+                          FN(finishes)(&finish) ? &finish : NULL);
         return;
     }
     FN(strided) b = {right, a->b_row, a->b_column};
-    FN(product) p = {left, a->a_row, a->a_column, NULL, &b, FN(pack_strided), c, a->m, a->n, a->k,
-                     a->c_row, (real)a->beta, a->row_bias, a->column_bias};
+    FN(product) p = {.a = left, .a_row = a->a_row, .a_column = a->a_column, .b = &b,
+                     .pack_b = FN(pack_strided), .packed_b = a->packed, .c = c, .m = a->m,
+                     .n = a->n, .k = a->k, .c_row = a->c_row, .beta = (real)a->beta,
+                     .row_bias = a->row_bias, .column_bias = a->column_bias,
+                     .finish = FN(finishes)(&finish) ? &finish : NULL};
     if (a->k == 0) { /* an empty sum: beta C and the biases remain */
         for (int64_t i = 0; i < a->m; i++)
             for (int64_t j = 0; j < a->n; j++) {
                 real *to = c + i * a->c_row + j;
-                *to = (a->beta == 0 ? 0 : (real)a->beta * *to) +
-                      (p.row_bias ? p.row_bias[i] : 0) + (p.column_bias ? p.column_bias[j] : 0);
+                const FN(finish) here = FN(finish_at)(&finish, i, j, a->c_row);
+                *to = FN(finished)(&here, (a->beta == 0 ? 0 : (real)a->beta * *to) +
+                                              (p.row_bias ? p.row_bias[i] : 0) +
+                                              (p.column_bias ? p.column_bias[j] : 0),
+                                   here.slope, 0);
             }
         return;
     }

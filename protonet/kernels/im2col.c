@@ -132,6 +132,14 @@ static void FN(scatter)(const convolution_args *s, const real *columns, int64_t 
     }
 }
 
+/* The epilogue of the outputs from `channel` on, which begin at element `at` of y. */
+INLINE FN(finish) FN(group_finish)(const convolution_args *s, int64_t channel, int64_t at) {
+    FN(finish) f = FN(finish_of)(&s->store, 1);
+    if (f.residual) f.residual += at;
+    if (f.row_slopes) f.row_slopes += channel;
+    return f;
+}
+
 /* The matrix of columns read straight from the image, without writing it out first: row r is tap
  * r % taps of channel r / taps, column j the output position j. */
 typedef struct { const convolution_args *shape; const real *x; } FN(image);
@@ -174,7 +182,8 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
     const convolution_args *s = image->shape;
     const int64_t taps = FN(product_of)(s->kernel, s->axes);
     const int64_t plane = FN(product_of)(s->size, s->axes);
-    const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
+    const int64_t images = (s->n - 1) * (s->x_image ? s->x_image : s->channels * plane);
+    const real *begin = s->x, *limit = begin + images + s->channels * plane;
     FN(tap_walk) walks[BLOCK_K]; /* of the taps from the first one on, each once */
     for (int64_t d = 0; d < MIN(depth, taps); d++) walks[d] = FN(tap_walk_of)(s, (k + d) % taps);
     for (int64_t panel = 0; panel < width; panel += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {

@@ -1,6 +1,8 @@
 /* Every kernel once; its arguments are <name>_args in kernels.h. */
 KERNELS(matmul)
+KERNELS(matmul_pack)
 KERNELS(convolution)
+KERNELS(convolution_pack)
 KERNELS(convolution_backward_data)
 KERNELS(convolution_backward_weight)
 KERNELS(im2col)

@@ -23,14 +23,28 @@ void threads_choose(int count);
 
 /* ---- matrix product and convolution ----------------------------------------------------- */
 
-/* C[m,n] = A[m,k] B[k,n] + beta C, then + bias[row] or bias[column] where given.
- * Element (i, j) of A is a[i * a_row + j * a_column]; likewise B. C's rows are c_row apart. */
+/* What the store of a product does besides the bias: v + residual, then v < 0 ? slope v : v, then
+ * that kept within low ... high. */
+typedef struct {
+    const void *residual; /* laid out as the result; NULL: none */
+    const void *slopes;   /* one for each output channel instead of slope; NULL: none */
+    int64_t activate;     /* 0: nothing is done after the residual */
+    double slope; double low; double high;
+} epilogue_args;
+
+/* C[m,n] = A[m,k] B[k,n] + beta C, then + bias[row] or bias[column] where given; then the epilogue,
+ * whose channels are the columns. Element (i, j) of A is a[i * a_row + j * a_column]; likewise B. C's
+ * rows are c_row apart. packed: B as matmul_pack left it, or NULL. */
 typedef struct {
     const void *a; const void *b; void *c; const void *row_bias; const void *column_bias;
     int64_t m; int64_t n; int64_t k;
     int64_t a_row; int64_t a_column; int64_t b_row; int64_t b_column; int64_t c_row;
     double beta;
+    epilogue_args store; const void *packed;
 } matmul_args;
+/* *size (int64) = the bytes of B packed, 0 if the product reads it as it is; packed, if not NULL, is
+ * filled with that. */
+typedef struct { matmul_args shape; void *packed; void *size; } matmul_pack_args;
 
 /* A convolution's geometry over `axes` spatial axes: x is n, channels, size[...]; y is
  * n, outputs, out[...]; weights are outputs, channels / group, kernel[...]. */
@@ -40,7 +54,12 @@ typedef struct {
     int64_t size[8]; int64_t out[8]; int64_t kernel[8];
     int64_t stride[8]; int64_t pad[8]; int64_t dilation[8];
     int64_t by_columns; /* 1: im2col into a buffer, then the product; the readable reference */
+    epilogue_args store;
+    const void *packed; /* the weights as convolution_pack left them, or NULL */
+    int64_t x_image; int64_t y_image; /* elements from one image to the next, 0: no gap */
 } convolution_args;
+/* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
+typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;
 /* dx from dy; dx is set, not added to. */
 typedef struct { convolution_args shape; const void *dy; void *dx; } convolution_backward_data_args;
 /* dweight += and dbias += from x and dy; either may be NULL. */

@@ -19,6 +19,7 @@ typedef struct {
     int64_t height, width, out_height, out_width, top, left;
     int64_t down, across;                   /* rows of tiles of an image, tiles of a row */
     int64_t rows, panels;                   /* rows of tiles of a block, panels they fill */
+    FN(finish) finish;                      /* at y */
 } FN(winograd);
 
 /* ---- transforms: the 1-D ones, in place over values `step` apart ---------------------------- */
@@ -184,7 +185,7 @@ static void FN(winograd_product)(const FN(winograd) *w, int64_t point, const rea
             FN(tile)(w->in, filters + o * w->in,
                      panels + (point * w->panels + panel) * w->in * TILE_COLUMNS,
                      sums + (point * w->out + o) * width + panel * TILE_COLUMNS, width, 0, NULL,
-                     NULL, MIN(TILE_ROWS, w->out - o), TILE_COLUMNS);
+                     NULL, NULL, MIN(TILE_ROWS, w->out - o), TILE_COLUMNS);
 }
 
 /* One output channel of a block, transformed back. */
@@ -215,10 +216,10 @@ static void FN(winograd_output)(const FN(winograd) *w, int64_t first, int64_t ro
                     for (int c = 0; c < 4; c++) to[4 * lane + c] = parts[c][lane];
             }
         }
-        real *y = w->y + image * w->y_image + (channel * w->out_height + top) * w->out_width;
+        const int64_t at = image * w->y_image + (channel * w->out_height + top) * w->out_width;
         for (int r = 0; r < MIN(4, w->out_height - top); r++)
-            memcpy(y + r * w->out_width, lines + 4 * r * count,
-                   sizeof(real) * (size_t)w->out_width);
+            FN(store_row)(&w->finish, channel, at + r * w->out_width, lines + 4 * r * count,
+                          w->out_width, w->y);
     }
 }
 
@@ -394,9 +395,10 @@ static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t point = 0; point < WINOGRAD_POINTS; point++) {
             FN(strided) right = {tiles + point * w->in * width, 1, width};
-            FN(product) p = {errors + point * w->out * width, width, 1, NULL, &right,
-                             FN(pack_strided), sums + point * w->out * w->in, w->out, w->in, some,
-                             w->in, first > 0, NULL, NULL};
+            FN(product) p = {.a = errors + point * w->out * width, .a_row = width, .a_column = 1,
+                             .b = &right, .pack_b = FN(pack_strided),
+                             .c = sums + point * w->out * w->in, .m = w->out, .n = w->in, .k = some,
+                             .c_row = w->in, .beta = first > 0};
             FN(product_alone)(&p);
         }
     }
@@ -408,34 +410,59 @@ static void FN(winograd_weight)(const convolution_args *s, const real *dy, real 
     const int64_t in = s->channels / s->group, out = s->outputs / s->group;
     const int64_t size = s->size[0] * s->size[1], out_size = s->out[0] * s->out[1];
     for (int64_t g = 0; g < s->group; g++) {
-        FN(winograd) w = {(const real *)s->x + g * in * size, NULL, NULL,
-                          (real *)dy + g * out * out_size, s->n, in, out, s->channels * size,
-                          s->outputs * out_size, s->size[0], s->size[1], s->out[0], s->out[1],
-                          s->pad[0], s->pad[1], (s->out[0] + 3) / 4, (s->out[1] + 3) / 4, 0, 0};
+        FN(winograd) w = {.x = (const real *)s->x + g * in * size,
+                          .y = (real *)dy + g * out * out_size, .n = s->n, .in = in, .out = out,
+                          .x_image = s->channels * size, .y_image = s->outputs * out_size,
+                          .height = s->size[0], .width = s->size[1], .out_height = s->out[0],
+                          .out_width = s->out[1], .top = s->pad[0], .left = s->pad[1],
+                          .down = (s->out[0] + 3) / 4, .across = (s->out[1] + 3) / 4};
         FN(winograd_weight_blocks)(&w, dweight + g * in * out * 9);
     }
 }
 
 /* ---- groups ----------------------------------------------------------------------------------- */
 
+/* Bytes of all groups' filters, transformed and packed. */
+static int64_t FN(winograd_groups_size)(const convolution_args *s, int back) {
+    const int64_t in = (back ? s->outputs : s->channels) / s->group;
+    const int64_t out = (back ? s->channels : s->outputs) / s->group;
+    return (int64_t)sizeof(real) * s->group * FN(winograd_filters_size)(out, in);
+}
+
+static void FN(winograd_pack_groups)(const convolution_args *s, int back, real *filters) {
+    const int64_t in = (back ? s->outputs : s->channels) / s->group;
+    const int64_t out = (back ? s->channels : s->outputs) / s->group;
+    for (int64_t g = 0; g < s->group; g++)
+        FN(winograd_filters)((const real *)s->weight + g * in * out * 9, back ? 9 : in * 9,
+                             back ? out * 9 : 9, back, out, in,
+                             filters + g * FN(winograd_filters_size)(out, in));
+}
+
 /* y = x convolved, group by group; or, turned round, dx from dy: then x and y are they. */
 static void FN(winograd_convolve)(const convolution_args *s, int back, const real *x, real *y) {
     const int64_t inputs = back ? s->outputs : s->channels, in = inputs / s->group;
     const int64_t outputs = back ? s->channels : s->outputs, out = outputs / s->group;
     const int64_t *from = back ? s->out : s->size, *to = back ? s->size : s->out;
-    real *filters = workspace(WORKSPACE_PARTIAL,
-                              sizeof(real) * (size_t)FN(winograd_filters_size)(out, in));
+    const int64_t x_image = !back && s->x_image ? s->x_image : inputs * from[0] * from[1];
+    const int64_t y_image = !back && s->y_image ? s->y_image : outputs * to[0] * to[1];
+    const real *filters = back ? NULL : s->packed;
+    if (!filters) {
+        real *now = workspace(WORKSPACE_PARTIAL, (size_t)FN(winograd_groups_size)(s, back));
+        FN(winograd_pack_groups)(s, back, now);
+        filters = now;
+    }
     for (int64_t g = 0; g < s->group; g++) {
-        const real *weight = (const real *)s->weight + g * in * out * 9;
-        FN(winograd_filters)(weight, back ? 9 : in * 9, back ? out * 9 : 9, back, out, in, filters);
-        FN(winograd) w = {x + g * in * from[0] * from[1],
-                          !back && s->bias ? (const real *)s->bias + g * out : NULL,
-                          filters,
-                          y + g * out * to[0] * to[1],
-                          s->n, in, out, inputs * from[0] * from[1], outputs * to[0] * to[1],
-                          from[0], from[1], to[0], to[1],
-                          back ? 2 - s->pad[0] : s->pad[0], back ? 2 - s->pad[1] : s->pad[1],
-                          (to[0] + 3) / 4, (to[1] + 3) / 4, 0, 0};
+        const int64_t at = g * out * to[0] * to[1];
+        FN(winograd) w = {.x = x + g * in * from[0] * from[1],
+                          .bias = !back && s->bias ? (const real *)s->bias + g * out : NULL,
+                          .filters = filters + g * FN(winograd_filters_size)(out, in),
+                          .y = y + at, .n = s->n, .in = in, .out = out, .x_image = x_image,
+                          .y_image = y_image, .height = from[0], .width = from[1],
+                          .out_height = to[0], .out_width = to[1],
+                          .top = back ? 2 - s->pad[0] : s->pad[0],
+                          .left = back ? 2 - s->pad[1] : s->pad[1],
+                          .down = (to[0] + 3) / 4, .across = (to[1] + 3) / 4};
+        if (!back) w.finish = FN(group_finish)(s, g * out, at);
         FN(winograd_blocks)(&w);
     }
 }

@@ -132,6 +132,7 @@ class Layer:
     automatic_tops: ClassVar[int] = 0  # tops made when the text names fewer
     labels: ClassVar[tuple[int, ...]] = ()  # bottoms that never get a gradient; asking is an error
     shares_memory: ClassVar[bool] = False  # the tops' values are the bottom's memory
+    constant: ClassVar[bool] = False  # tops depend on shapes and parameters alone, not on values
     is_data: ClassVar[bool] = False  # makes its tops from a source outside the net
 
     def __init__(self, param: LayerParameter, phase: int = TEST) -> None:

@@ -21,6 +21,7 @@ class FreeParameter(Layer):
     """
 
     bottoms = Exactly(0)
+    constant = True
 
     def _shape(self) -> Shape:
         return tuple(self.param.parameter_param.shape.dim)

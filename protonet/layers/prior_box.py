@@ -34,6 +34,7 @@ class PriorBox(Layer):
     """
 
     bottoms = Exactly(2)
+    constant = True
 
     def setup(self) -> None:
         self.settings = self.param.prior_box_param

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,13 @@ class Output:
     loss_weight: float = 0.0
 
 
-def outputs_of(net: Net) -> list[Output]:
-    """Returns all output blobs as they are now, in the order of their names."""
+def outputs_of(net: Net, made: Mapping[str, npt.NDArray[Any]] | None = None) -> list[Output]:
+    """Returns all output blobs in the order of their names, as `made` (by a plan of the net) has
+    them, or as they are now."""
     weights = net.blob_loss_weights
+    arrays = made if made is not None else {name: net.blobs[name].data for name in net.outputs}
     return [
-        Output(name, net.blobs[name].data.ravel().astype(np.float64), weights.get(name, 0.0))
+        Output(name, arrays[name].ravel().astype(np.float64), weights.get(name, 0.0))
         for name in net.outputs
     ]
 

@@ -1,0 +1,159 @@
+"""Product: a convolution or fully connected operation, with what its store does besides.
+
+y = activation(W x + b + residual). Lowering packs W once for the kernel that the shape takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from protonet import kernels
+from protonet.layers.base import Layer
+from protonet.layers.convolution import Convolution, Deconvolution, convolution_shape
+from protonet.layers.linear import InnerProduct
+
+from .program import Operation, Program, Value
+
+__all__ = ["Activation", "Product", "find_products"]
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """max(v, 0) + slope · min(v, 0), then kept within low … high; `slopes`: one a channel."""
+
+    name: str
+    slope: float = 0.0
+    low: float = -math.inf
+    high: float = math.inf
+    slopes: np.ndarray | None = None
+
+
+class Product(Operation):
+    """A linear layer: `weight` as the layer stores it, `bias` or None, one input and output.
+
+    `residual` is added before the activation; it is the second of `inputs`.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        value: Value,
+        output: Value,
+        weight: np.ndarray,
+        bias: np.ndarray | None,
+    ) -> None:
+        super().__init__(layer, [value], [output])
+        self.weight, self.bias = weight, bias
+        self.activation: Activation | None = None
+        self.did: list[str] = []  # layers that became part of this one
+        self.packed: np.ndarray | None = None
+
+    @property
+    def residual(self) -> Value | None:
+        return self.inputs[1] if len(self.inputs) > 1 else None
+
+    @property
+    def in_place(self) -> bool:
+        return False
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    @property
+    def channels(self) -> int:
+        """The number of outputs that have a weight row and a bias of their own."""
+        return int(self.layer.outputs)  # type: ignore[attr-defined]
+
+    @property
+    def channels_first(self) -> bool:
+        """Says whether axis 1 of the output counts the channels."""
+        return self._axis() == 1
+
+    @property
+    def weight_axis(self) -> int:
+        """The axis of `weight` that counts the channels."""
+        return int(not self.is_convolution and self.layer.settings.transpose)  # type: ignore[attr-defined]
+
+    @property
+    def is_convolution(self) -> bool:
+        return isinstance(self.layer, Convolution)
+
+    def strided(self, value: Value) -> bool:
+        return self.is_convolution and self.channels_first and value is not self.residual
+
+    def __str__(self) -> str:
+        did = f" [{', '.join(self.did)}]" if self.did else ""
+        return super().__str__() + did
+
+    def _axis(self) -> int:
+        axis: int = self.layer.settings.axis  # type: ignore[attr-defined]
+        return axis + len(self.inputs[0].shape) if axis < 0 else axis
+
+    # ---- lowering
+
+    def pack(self) -> None:
+        """Lays the weights out for the kernel, once for all arenas."""
+        name = "convolution_pack" if self.is_convolution else "matmul_pack"
+        size = np.zeros(1, np.int64)
+        shape = self._fields(self.weight, self.weight)
+        kernels.call(name, shape=shape, size=size)
+        if size[0]:
+            self.packed = np.zeros(int(size[0]) // self.weight.itemsize + 1, self.weight.dtype)
+            kernels.call(name, shape=shape, size=size, packed=self.packed)
+
+    def emit(self, memory: Callable[[Value], np.ndarray]) -> bool:
+        fields = self._fields(memory(self.inputs[0]), memory(self.output))
+        store: dict[str, Any] = {}
+        if self.residual is not None:
+            store["residual"] = memory(self.residual)
+        if self.activation is not None:
+            rule = self.activation
+            store |= {
+                "activate": 1, "slope": rule.slope, "low": rule.low, "high": rule.high,
+                "slopes": rule.slopes,
+            }  # fmt: skip
+        name = "convolution" if self.is_convolution else "matmul"
+        kernels.call(name, **fields, store=store, packed=self.packed)
+        return True
+
+    def _fields(self, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+        source, axis = self.inputs[0], self._axis()
+        if self.is_convolution:
+            _, geometry = self.layer._geometry(source.shape)  # type: ignore[attr-defined]
+            group: int = self.layer.group  # type: ignore[attr-defined]
+            shape = convolution_shape(geometry, group, source.shape, self.output.shape, axis)
+            return {
+                "x": x, "y": y, "weight": self.weight, "bias": self.bias,
+                "x_image": source.apart, "y_image": self.output.apart, **shape,
+            }  # fmt: skip
+        inner = math.prod(source.shape[axis:])
+        transposed: bool = self.layer.settings.transpose  # type: ignore[attr-defined]
+        steps = (1, self.channels) if transposed else (inner, 1)
+        return {
+            "a": x, "c": y, "b": self.weight, "column_bias": self.bias,
+            "m": math.prod(source.shape[:axis]), "n": self.channels, "k": inner,
+            "a_row": inner, "a_column": 1, "b_row": steps[1], "b_column": steps[0],
+            "c_row": self.channels, "beta": 0,
+        }  # fmt: skip
+
+
+def find_products(program: Program) -> None:
+    """Convolution and InnerProduct become products; one with several bottoms becomes several."""
+    found: list[Operation] = []
+    for operation in program.operations:
+        layer = operation.layer
+        linear = isinstance(layer, InnerProduct | Convolution)
+        if not linear or isinstance(layer, Deconvolution):
+            found.append(operation)
+            continue
+        weight, *bias = operation.weights
+        for value, output in zip(operation.inputs, operation.outputs, strict=True):
+            found.append(Product(layer, value, output, weight, bias[0] if bias else None))
+    program.operations = found
+    program.changed()
