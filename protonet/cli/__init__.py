@@ -29,6 +29,11 @@ COMMANDS = {
     "draw": ("protonet.cli.draw:draw", "Draw a net: SVG, PNG and others."),
     "caffe": ("protonet.cli.caffe:caffe", "Take the command line of Caffe's own program."),
     "slide": ("protonet.cli.slide:slide", "Slide a classifier over an image."),
+    "convert": (
+        "protonet.cli.convert:convert",
+        "Convert by file suffix: prototxt, caffemodel, ONNX, HDF5.",
+    ),
+    "diff": ("protonet.cli.diff:diff", "Tell what is different between two nets."),
     "import": ("protonet.cli.import_:import_", "Read a net of another tool: ONNX."),
     "layers": ("protonet.cli.layers:layers", "List the layer types, or explain one."),
 }

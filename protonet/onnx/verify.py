@@ -6,7 +6,7 @@ Code: E611 ONNX Runtime cannot run a model.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from protonet.net import Net
     from protonet.onnx.exporting.model import Exported
 
-__all__ = ["TOLERANCE", "Difference", "compared", "first_difference", "random_inputs", "run_model"]
+__all__ = [
+    "TOLERANCE", "Difference", "compared", "first_difference", "random_inputs", "run_model",
+    "showing",
+]  # fmt: skip
 
 TOLERANCE = 1e-4
 _LEAST_SCALE = 0.01  # blobs smaller than this are measured by it
@@ -98,15 +101,7 @@ def compared(net: Net, exported: Exported, inputs: Inputs) -> list[Difference]:
 
 def first_difference(net: Net, exported: Exported, inputs: Inputs) -> tuple[str, Difference] | None:
     """Runs both layer by layer; returns the first layer whose top differs, and by how much."""
-    onnx: Any = import_extra("onnx", "onnx")
-    model = onnx.ModelProto()
-    model.CopyFrom(exported.model)
-    made = {name for node in model.graph.node for name in node.output}
-    shown = {value.name for value in model.graph.output}
-    for name in dict.fromkeys(exported.values.values()):
-        if name in made and name not in shown:
-            model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    found = run_model(model, inputs)
+    found = run_model(showing(exported.model, exported.values.values()), inputs)
     for layer, place, values in _steps(net, inputs):
         name = exported.values.get(place, "")
         if name not in found:
@@ -117,6 +112,19 @@ def first_difference(net: Net, exported: Exported, inputs: Inputs) -> tuple[str,
         if not difference.is_small:
             return layer, difference
     return None
+
+
+def showing(model: ModelProto, values: Iterable[str]) -> ModelProto:
+    """Returns the model with these values, as far as nodes make them, as outputs, too."""
+    onnx: Any = import_extra("onnx", "onnx")
+    copy: ModelProto = onnx.ModelProto()
+    copy.CopyFrom(model)
+    made = {name for node in copy.graph.node for name in node.output}
+    shown = {value.name for value in copy.graph.output}
+    for name in dict.fromkeys(values):
+        if name in made and name not in shown:
+            copy.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    return copy
 
 
 def _blob(net: Net, place: tuple[int, int]) -> int:

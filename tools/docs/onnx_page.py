@@ -27,6 +27,9 @@ and caffemodel. This page is written by `make docs` from the code.
 
 Both take `--verify`: the model runs in ONNX Runtime beside the net, and a difference beyond 1e-4 of
 the largest value of an output is an error (export names the first blob that differs).
+
+`protonet convert` chooses between the two by the files' suffixes; `protonet diff` compares a net
+with a model, or two models, blob by blob.
 """
 
 

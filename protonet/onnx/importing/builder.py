@@ -53,7 +53,8 @@ class Blob:
 def readable(value: str, kind: str) -> str:
     """Returns a name for what a value is: without an exporter's trimmings.
 
-    "/layer1/layer1.0/conv1/Conv_output_0" is layer1.0/conv1; "123" is conv_123.
+    "/layer1/layer1.0/conv1/Conv_output_0" is layer1.0/conv1; "123" is conv_123. Without a kind
+    that stays in the name.
     """
     name = re.sub(r"_output_\d+$", "", value.strip("/").removesuffix(":0"))
     if re.fullmatch(r"[\d.]*", name):
@@ -64,7 +65,7 @@ def readable(value: str, kind: str) -> str:
         for part, following in zip(parts, [*parts[1:], ""], strict=True)
         if not following.startswith(part + ".")
     ]
-    if len(kept) > 1 and re.fullmatch(rf"{kind}(_\d+)?", kept[-1]):
+    if kind and len(kept) > 1 and re.fullmatch(rf"{kind}(_\d+)?", kept[-1]):
         kept.pop()
     return "/".join(kept) or kind.lower()
 

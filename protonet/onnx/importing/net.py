@@ -46,6 +46,7 @@ class Imported:
     forks: dict[str, list[str]]
     inputs: dict[str, Shape]
     outputs: dict[str, str]  # output of the model → blob
+    values: dict[str, str]  # blob → the last value of the model that it holds
 
 
 def import_model(
@@ -101,8 +102,14 @@ class _Import:
                 self._read(node)
         if self.problems:
             raise Error(*self.problems)
+        outputs = self._outputs()
+        values = {
+            blob.name: value
+            for value, blob in self.known.items()
+            if isinstance(blob, Blob) and not blob.pads
+        }
         return Imported(
-            self.builder.net, self.builder.weights, self.builder.forks, inputs, self._outputs()
+            self.builder.net, self.builder.weights, self.builder.forks, inputs, outputs, values
         )
 
     def _wrong(self, code: str, message: str, help: str = "") -> Error:
@@ -205,7 +212,7 @@ class _Import:
         reader = node_reader(node.op_type)
         if reader is None:
             raise Unreadable("no layer stands for this operator")
-        name = readable(node.output[0] if node.output else node.name, node.op_type)
+        name = self._name(node)
         readers = [self.readers.get(output, []) for output in node.output]
         place = Node(node, inputs, self.builder, self.opset, name, readers)
         try:
@@ -220,6 +227,14 @@ class _Import:
         ) as error:
             raise Unreadable(f"its inputs or attributes do not fit together ({error})") from None
         return made if isinstance(made, list) else [made]
+
+    def _name(self, node: NodeProto) -> str:
+        """Returns a readable name for the node, unless another value has that one."""
+        value = node.output[0] if node.output else node.name
+        name = readable(value, node.op_type)
+        if name != value and name in self.uses:
+            return readable(value, "")
+        return name
 
     def _chosen(self, node: NodeProto, inputs: list[Known]) -> Sequence[Known]:
         """Reads the branch that a condition known beforehand chooses."""
