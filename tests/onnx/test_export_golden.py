@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from golden_cases import GoldenCase, GoldenRun, known_cases
 
+from protonet.net import Net
 from protonet.onnx.exporting.model import Exported, check_model, export_net
 from protonet.onnx.exporting.registry import REFUSED
-from protonet.onnx.verify import run_model
+from protonet.onnx.verify import compared, random_inputs, run_model
 from protonet.prototxt.diagnostics import Error
 
 pytest.importorskip("onnx")
@@ -58,3 +59,21 @@ def test_what_has_no_meaning_there_is_refused_with_the_reason(
         export_net(run.net)
     for reason in reasons or [EXCEPTIONS[str(case)]]:
         assert reason in str(refused.value)
+
+
+RECURRENT = [case for case in CASES if case.types & {"LSTM", "RNN"}]
+
+
+@pytest.mark.parametrize("case", RECURRENT, ids=str)
+def test_recurrent_layers_take_any_number_of_steps(
+    case: GoldenCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(case, monkeypatch)
+    exported = export_net(run.net, dynamic=True)
+    check_model(exported, str(case))
+    compare(exported, run)
+    for factor in (2, 3):
+        fresh = Net(run.net.graph.net, seed=0)
+        fresh.share_with(run.net)
+        found = compared(fresh, exported, random_inputs(fresh, factor))
+        assert all(difference.is_small for difference in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from protonet.onnx.names import fresh_name
 from .values import Operand, Value
 
 if TYPE_CHECKING:
-    from onnx import NodeProto, TensorProto
+    from onnx import GraphProto, NodeProto, TensorProto
 
 __all__ = ["DOMAIN", "Writer"]
 
@@ -33,6 +34,30 @@ class Writer:
         self._small: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._stored: dict[tuple[int, tuple[int, ...]], str] = {}
         self._kept: list[np.ndarray] = []  # so that no address is used twice
+
+    def inner(self) -> Writer:
+        """Returns a writer for the body of a Scan or Loop, which has constants of its own."""
+        found = Writer(self.opset)
+        found.names, found.prefix = self.names, self.prefix
+        return found
+
+    def body(self, inputs: Sequence[tuple[Value, int]], outputs: Sequence[Value]) -> GraphProto:
+        """Returns what was written as the body of a Scan or Loop; inputs come with their element
+        types. An output that is an input has its type, any other is of floats."""
+        helper = import_extra("onnx.helper", "onnx")
+        results = [self.op("Identity", output) for output in outputs]  # none may be an input
+        kinds = {value.name: kind for value, kind in inputs}
+        graph: GraphProto = helper.make_graph(
+            self.nodes,
+            self.fresh(f"{self.prefix}/body"),
+            [helper.make_tensor_value_info(value.name, kind, None) for value, kind in inputs],
+            [
+                helper.make_tensor_value_info(result.name, kinds.get(output.name, 1), None)
+                for output, result in zip(outputs, results, strict=True)
+            ],
+            self.initializers,
+        )
+        return graph
 
     def fresh(self, wanted: str) -> str:
         """Returns a name that is not taken, and takes it."""
