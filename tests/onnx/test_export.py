@@ -222,22 +222,3 @@ def test_a_wrong_option_is_an_error_of_one_line(tmp_path: Path) -> None:
     code, text = run(str(net), "--out", str(tmp_path / "m.onnx"), "--opset", "3")
     assert (code, "opset 3 is not one of 13 to 21" in text) == (1, True)
     assert not (tmp_path / "m.onnx").exists()
-
-
-def test_trained_models_agree(shared: Path, tmp_path: Path) -> None:
-    models = shared / "models"
-    pairs = [
-        ("wechat_qr/detect.prototxt", "wechat_qr/detect.caffemodel"),
-        ("wechat_qr/sr.prototxt", "wechat_qr/sr.caffemodel"),
-        ("mtcnn/det3.prototxt", "mtcnn/det3.caffemodel"),
-        ("cifar10_everpeace/cifar10_full.prototxt",
-         "cifar10_everpeace/cifar10_full_iter_70000.caffemodel"),
-        ("lenet_everpeace/lenet.prototxt", "lenet_everpeace/lenet_iter_10000.caffemodel"),
-        ("open_nsfw/deploy.prototxt", "open_nsfw/resnet_50_1by2_nsfw.caffemodel"),
-    ]  # fmt: skip
-    for net, weights in pairs:
-        for batch in (1, "dynamic"):
-            report = export_onnx(
-                models / net, models / weights, tmp_path / "m.onnx", batch=batch, verify=True
-            )
-            assert all(difference.is_small for _, run in report.runs for difference in run)

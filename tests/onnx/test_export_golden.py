@@ -17,7 +17,6 @@ pytest.importorskip("onnxruntime")
 
 CASES = [*known_cases("layers"), *known_cases("layers_ssd")]
 EXCEPTIONS = {
-    "DetectionOutput-eta_adaptive_nms": "eta",
     "Silence-one_bottom": "no outputs",
     "Silence-two_bottoms": "no outputs",
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from random_weights import randomize
 
+from protonet.ir.protonet_pb2 import TransformationParameter
 from protonet.net import Net
 from protonet.onnx.exporting.model import check_model, export_net
 from protonet.onnx.exporting.prepare import prepared_net
+from protonet.onnx.pictures import picture_inputs
 from protonet.onnx.verify import compared, first_difference, random_inputs
 
 pytest.importorskip("onnx")
@@ -53,3 +56,39 @@ def test_a_model_gives_the_same_in_batches_of_one_and_of_any_size(
         inputs = random_inputs(fresh, factor)
         assert [d for d in compared(fresh, exported, inputs) if not d.is_small] == []
     assert first_difference(fresh, exported, inputs) is None
+
+
+PIXELS = {"scale": 1 / 255}
+TRAINED = {
+    "wechat_qr/detect": ("detect", PIXELS),
+    "wechat_qr/sr": ("sr", PIXELS),
+    "mtcnn/det1": ("det1", {"scale": 0.0078125, "mean_value": [127.5]}),
+    "mtcnn/det2": ("det2", {"scale": 0.0078125, "mean_value": [127.5]}),
+    "mtcnn/det3": ("det3", {"scale": 0.0078125, "mean_value": [127.5]}),
+    "cifar10_everpeace/cifar10_full": ("cifar10_full_iter_70000", {"mean_value": [120]}),
+    "cifar10_everpeace/cifar10_quick": ("cifar10_quick_iter_5000", {"mean_value": [120]}),
+    "cifar10_full_h5_jwcom79/cifar10_full": ("cifar10_full_iter_70000", {"mean_value": [120]}),
+    "lenet_everpeace/lenet": ("lenet_iter_10000", PIXELS),
+    "open_nsfw/deploy": ("resnet_50_1by2_nsfw", {"mean_value": [104, 117, 123]}),
+}  # fmt: skip
+"""Nets of others, their weights, and what their pixels are made to."""
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_trained_model_agrees_on_pictures(name: str, shared: Path) -> None:
+    weights, pixels = TRAINED[name]
+    file = shared / "models" / f"{name}.prototxt"
+    folder = file.parent
+    (trained,) = (w for w in folder.glob(f"{weights}.caffemodel*"))
+    net = prepared_net(file, trained, batch=1).net
+    transform = TransformationParameter(**pixels)
+    pictures = [values for _, values in picture_inputs(net, shared / "images", transform)]
+    assert len(pictures) > 10
+    for dynamic in (False, True):
+        exported = export_net(net, dynamic=dynamic)
+        check_model(exported, name)
+        for inputs in pictures[::3]:
+            assert [d for d in compared(net, exported, inputs) if not d.is_small] == []
+    (blob,) = pictures[0]
+    both = {blob: np.concatenate([picture[blob] for picture in pictures[:2]])}
+    assert [d for d in compared(net, exported, both) if not d.is_small] == []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["DOMAIN", "Writer"]
 
 DOMAIN = "org.protonet"
+_FLOAT = 1  # an element type
 _SMALL = 256  # elements; constants up to this are stored once
 
 
@@ -42,17 +43,23 @@ class Writer:
         return found
 
     def body(self, inputs: Sequence[tuple[Value, int]], outputs: Sequence[Value]) -> GraphProto:
-        """Returns what was written as the body of a Scan or Loop; inputs come with their element
-        types. An output that is an input has its type, any other is of floats."""
+        """Returns what was written as the body of a Scan or Loop.
+
+        Inputs come with their element types: floats of any shape, or scalars. An output that is
+        an input has its type, any other is of floats.
+        """
         helper = import_extra("onnx.helper", "onnx")
         results = [self.op("Identity", output) for output in outputs]  # none may be an input
         kinds = {value.name: kind for value, kind in inputs}
         graph: GraphProto = helper.make_graph(
             self.nodes,
             self.fresh(f"{self.prefix}/body"),
-            [helper.make_tensor_value_info(value.name, kind, None) for value, kind in inputs],
             [
-                helper.make_tensor_value_info(result.name, kinds.get(output.name, 1), None)
+                helper.make_tensor_value_info(value.name, kind, None if kind == _FLOAT else [])
+                for value, kind in inputs
+            ],
+            [
+                helper.make_tensor_value_info(result.name, kinds.get(output.name, _FLOAT), None)
                 for output, result in zip(outputs, results, strict=True)
             ],
             self.initializers,

@@ -14,6 +14,7 @@ from protonet.layers.prior_box import PriorBox
 
 from ..place import Inexpressible, Place
 from ..registry import writes
+from ..suppression import adaptive_suppression
 from ..values import Value
 
 _LOWEST = float(np.finfo(np.float32).min)
@@ -59,15 +60,10 @@ def _best(at: Place, scores: Value, top_k: int, priors: int) -> Value:
 
 @writes("DetectionOutput")
 def detection_output(at: Place) -> Value:
-    """NonMaxSuppression, with TopK, GatherND, ScatterND, Compress around it (nms_param's eta must
-    be 1)."""
+    """NonMaxSuppression (a Loop where eta lowers the threshold at each box), with TopK, GatherND,
+    ScatterND, Compress around it."""
     layer = cast(DetectionOutput, at.layer)
-    rule, settings = layer.rule, layer.settings
-    if rule.eta < 1:
-        raise Inexpressible(
-            "ONNX's NonMaxSuppression has one threshold, and eta lowers it at each box",
-            ("detection_output_param", "nms_param", "eta"),
-        )
+    settings = layer.settings
     n, priors = at.x.dims[0], count_priors(tuple(map(int, at.bottoms[2].dims)), 2)
     classes = [c for c in range(layer.classes) if c != settings.background_label_id]
     if not classes:
@@ -101,23 +97,38 @@ def _selected(
     n, rule = at.x.dims[0], layer.rule
     low, high = at.split(boxes, [2, 2], 3)
     sound = at.op("Concat", low, at.op("Max", low, high), axis=3)  # a box turned over has no area
-    best = _best(at, scores, rule.top_k, priors)
     least = _LOWEST if math.isinf(rule.least_score) else float(rule.least_score)
+    if rule.eta < 1:
+        if layer.locations == 1:
+            shared = at.op("Transpose", sound, perm=[0, 2, 1, 3])
+            each = at.op("Expand", shared, at.whole_numbers([1, classes, 1, 1]))
+        else:
+            each = _of_each_class(at, layer, sound)
+        top_k = priors if rule.top_k < 0 else min(rule.top_k, priors)
+        return adaptive_suppression(
+            at, each, scores, top_k=top_k, overlap=float(rule.overlap), eta=float(rule.eta),
+            least=least,
+        )  # fmt: skip
+    best = _best(at, scores, rule.top_k, priors)
     limits = (at.whole_numbers([priors]), np.array([rule.overlap], np.float32),
               np.array([least], np.float32))  # fmt: skip
     if layer.locations == 1:
         shared = at.reshape(sound, (n, priors, 4))
         return at.op("NonMaxSuppression", shared, best, *limits)
     # Each class has boxes of its own: class by class is then image by image.
-    wanted = [c for c in range(layer.classes) if c != layer.settings.background_label_id]
-    each = at.op("Transpose", sound, perm=[0, 2, 1, 3])
-    each = at.op("Gather", each, at.whole_numbers(wanted), axis=1)
-    each = at.op("Reshape", each, at.whole_numbers([-1, priors, 4]))
+    each = at.op("Reshape", _of_each_class(at, layer, sound), at.whole_numbers([-1, priors, 4]))
     lone = at.op("Reshape", best, at.whole_numbers([-1, 1, priors]))
     found = at.op("NonMaxSuppression", each, lone, *limits)
     both, _, prior = at.split(found, [1, 1, 1], 1)
     number = at.whole_numbers([classes])
     return at.op("Concat", both.op("Div", number), both.op("Mod", number), prior, axis=1)
+
+
+def _of_each_class(at: Place, layer: DetectionOutput, boxes: Value) -> Value:
+    """Returns the boxes of the classes that are looked for, N×C×P×4."""
+    wanted = [c for c in range(layer.classes) if c != layer.settings.background_label_id]
+    each = at.op("Transpose", boxes, perm=[0, 2, 1, 3])
+    return at.op("Gather", each, at.whole_numbers(wanted), axis=1)
 
 
 def _kept(at: Place, found: Value, scores: Value, keep: int, most: int) -> Value:
