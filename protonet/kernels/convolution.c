@@ -106,6 +106,11 @@ static void FN(pack_groups)(const convolution_args *s, const FN(extent) *e, real
                        e->out_group, e->depth, packed + g * FN(packed_size)(e->out_group, e->depth));
 }
 
+static int FN(forward_by_winograd)(const convolution_args *s, const FN(extent) *e) {
+    return FN(winograd_pays)(s, e->in_group, e->out_group, s->out[0], s->out[1]) &&
+           !FN(direct_beats_winograd)(s);
+}
+
 KERNEL(convolution_pack) {
     ARGS(convolution_pack);
     const convolution_args *s = &a->shape;
@@ -113,9 +118,14 @@ KERNEL(convolution_pack) {
     int64_t *size = a->size;
     *size = 0;
     if (FN(is_depthwise)(s) || s->by_columns) return;
-    if (FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1])) {
+    if (FN(forward_by_winograd)(s, &e)) {
         *size = FN(winograd_groups_size)(s, 0);
         if (a->packed) FN(winograd_pack_groups)(s, 0, a->packed);
+        return;
+    }
+    if (FN(direct_pays)(s)) {
+        *size = FN(direct_size)(s);
+        if (a->packed) FN(direct_pack)(s, a->packed);
         return;
     }
     *size = FN(groups_size)(s, &e);
@@ -129,11 +139,20 @@ KERNEL(convolution) {
         return;
     }
     FN(extent) e = FN(extent_of)(a);
-    if (FN(winograd_pays)(a, e.in_group, e.out_group, a->out[0], a->out[1])) {
+    if (FN(forward_by_winograd)(a, &e)) {
         FN(winograd_convolve)(a, 0, a->x, a->y);
         return;
     }
     const real *packed = a->packed;
+    if (FN(direct_pays)(a)) {
+        if (!packed) {
+            real *now = workspace(WORKSPACE_PACKED, (size_t)FN(direct_size)(a));
+            FN(direct_pack)(a, now);
+            packed = now;
+        }
+        FN(direct_convolve)(a, packed);
+        return;
+    }
     if (!packed && !a->by_columns) {
         real *now = workspace(WORKSPACE_PARTIAL, (size_t)FN(groups_size)(a, &e));
         FN(pack_groups)(a, &e, now);

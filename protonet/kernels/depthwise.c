@@ -20,6 +20,7 @@ INLINE int64_t FN(image_size)(int64_t rows, int64_t pitch) {
 
 static int FN(is_depthwise)(const convolution_args *s) {
     if (s->axes != 2 || s->channels != s->group || s->by_columns) return 0;
+    if (s->group == 1 && s->outputs >= 16) return 0; /* many filters of one channel: direct.c */
     for (int axis = 0; axis < 2; axis++)
         if (s->stride[axis] > 4) return 0;
     return s->kernel[0] * s->kernel[1] * (s->outputs / s->group) <= DEPTHWISE_TAPS;

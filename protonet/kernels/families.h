@@ -4,6 +4,7 @@
 #include "im2col.c"
 #include "depthwise.c"
 #include "winograd.c"
+#include "direct.c"
 #include "convolution.c"
 #include "elementwise.c"
 #include "update.c"

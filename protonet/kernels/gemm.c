@@ -129,8 +129,14 @@ INLINE VEC FN(chosen)(FN(lanes) where, VEC a, VEC b) {
     return (VEC)((where & (FN(lanes))a) | (~where & (FN(lanes))b));
 }
 
-INLINE VEC FN(activated)(const FN(finish) *f, VEC value, real factor) {
-    const VEC zero = {0}, slope = zero + factor, low = zero + f->low, high = zero + f->high;
+/* Of two doubles gcc 12 cannot inline it. */
+#if VECTOR_LANES == 2
+static __attribute__((noinline)) VEC
+#else
+INLINE VEC
+#endif
+FN(activated)(const FN(finish) *f, VEC value, VEC slope) {
+    const VEC zero = {0}, low = zero + f->low, high = zero + f->high;
     const FN(lanes) below = (FN(lanes))(value < zero);
     if (f->what == RECTIFY) return (VEC)(~below & (FN(lanes))value);
     value = FN(chosen)(below, slope * value, value);
@@ -138,16 +144,11 @@ INLINE VEC FN(activated)(const FN(finish) *f, VEC value, real factor) {
     return FN(chosen)((FN(lanes))(value > high), high, value);
 }
 
-/* A vector of row `row`, `at` elements from where `f` is. Of two doubles gcc 12 cannot inline it. */
-#if VECTOR_LANES == 2
-static __attribute__((noinline)) VEC
-#else
-INLINE VEC
-#endif
-FN(finished_vector)(const FN(finish) *f, VEC value, int64_t row, int64_t at) {
+/* A vector of row `row`, `at` elements from where `f` is. */
+INLINE VEC FN(finished_vector)(const FN(finish) *f, VEC value, int64_t row, int64_t at) {
     if (f->residual) value += *(const VEC *)(f->residual + at);
     if (f->what == PLAIN) return value;
-    return FN(activated)(f, value, f->row_slopes ? f->row_slopes[row] : f->slope);
+    return FN(activated)(f, value, (VEC){0} + (f->row_slopes ? f->row_slopes[row] : f->slope));
 }
 
 /* One element, `column` from where `f` is. */

@@ -5,6 +5,7 @@
 #elif defined(__GNUC__)
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
 #endif
+#include <immintrin.h>
 #define ISA avx512
 #define LANES_FLOAT 16
 #define LANES_DOUBLE 8
