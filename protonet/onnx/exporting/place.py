@@ -122,8 +122,8 @@ class Place:
         return self.slice(x, [-1], [lowest], [axis], [-1])
 
     def cast(self, x: Value, kind: str) -> Value:
-        """Returns x as float, int64 or bool."""
-        return self.op("Cast", x, to={"float": 1, "int64": 7, "bool": 9}[kind])
+        """Returns x as float, int64, bool or double."""
+        return self.op("Cast", x, to={"float": 1, "int64": 7, "bool": 9, "double": 11}[kind])
 
     def sizes(self, dims: Dims, like: Value) -> Value:
         """Returns a shape as a tensor; what is Free is taken from the same axis of `like`."""

@@ -21,8 +21,6 @@ LayerWriter: TypeAlias = Callable[[Place], Value | list[Value]]
 _LOSS = "a loss: it has no meaning in a model that only runs"
 _DATA = "a data source: it belongs to training"
 _RANKING = "it judges results against labels, and is no part of a model that runs"
-_WARP = "ONNX has no operator for it"
-_NO_FORM = "protonet has no form of it in ONNX's operators"
 
 REFUSED: dict[str, str] = {
     **dict.fromkeys(
@@ -37,11 +35,6 @@ REFUSED: dict[str, str] = {
         _DATA,
     ),
     **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _RANKING),
-    **dict.fromkeys(("Correlation", "PSROIPooling"), _WARP),
-    **dict.fromkeys(
-        ("Accum", "Downsample", "FlowWarp", "Proposal", "Resample", "YoloDetectionOutput"),
-        _NO_FORM,
-    ),
     "Python": "its code is Python's: --python-layer-domain writes it as an operator of our own",
 }  # fmt: skip
 """Layer types that are not written, and why."""

@@ -12,6 +12,7 @@ from protonet.layers.boxes import count_priors
 from protonet.layers.detection_output import DetectionOutput
 from protonet.layers.prior_box import PriorBox
 
+from ..choosing import best_scores, rows_or_none
 from ..place import Inexpressible, Place
 from ..registry import writes
 from ..suppression import adaptive_suppression
@@ -49,15 +50,6 @@ def _decoded(at: Place, layer: DetectionOutput, priors: int) -> Value:
     return at.op("Concat", centre - half, centre + half, axis=3)
 
 
-def _best(at: Place, scores: Value, top_k: int, priors: int) -> Value:
-    """Lowers all scores of an image and class but its top_k best; scores are N×C×P."""
-    if top_k < 0 or top_k >= priors:
-        return scores
-    values, indices = at.ops("TopK", 2, scores, at.whole_numbers([top_k]), axis=2)
-    nothing = at.op("Expand", np.full(1, -np.inf, np.float32), scores.op("Shape"))
-    return at.op("ScatterElements", nothing, indices, values, axis=2)
-
-
 @writes("DetectionOutput")
 def detection_output(at: Place) -> Value:
     """NonMaxSuppression (a Loop where eta lowers the threshold at each box), with TopK, GatherND,
@@ -87,7 +79,7 @@ def detection_output(at: Place) -> Value:
         "Concat", at.cast(image, "float"), at.cast(label, "float"), score,
         at.op("GatherND", box, at_box), axis=1,
     )  # fmt: skip
-    return at.op("Unsqueeze", _or_none(at, rows), at.whole_numbers([0, 1]))
+    return at.op("Unsqueeze", rows_or_none(at, rows), at.whole_numbers([0, 1]))
 
 
 def _selected(
@@ -109,7 +101,7 @@ def _selected(
             at, each, scores, top_k=top_k, overlap=float(rule.overlap), eta=float(rule.eta),
             least=least,
         )  # fmt: skip
-    best = _best(at, scores, rule.top_k, priors)
+    best = best_scores(at, scores, rule.top_k, priors)
     limits = (at.whole_numbers([priors]), np.array([rule.overlap], np.float32),
               np.array([least], np.float32))  # fmt: skip
     if layer.locations == 1:
@@ -144,18 +136,3 @@ def _kept(at: Place, found: Value, scores: Value, keep: int, most: int) -> Value
     marks = at.op("ScatterElements", none, best, ones, axis=1)
     chosen = at.op("GatherND", at.op("Reshape", marks, scores.op("Shape")), found)
     return at.op("Compress", found, at.cast(chosen, "bool"), axis=0)
-
-
-def _or_none(at: Place, rows: Value) -> Value:
-    """Returns the rows, or one for each image that says that nothing was found."""
-    images = at.slice(at.op("Shape", at.x), [0], [1], [0])
-    scalar = at.op("Squeeze", images)
-    numbers = at.op("Range", np.array(0, np.int64), scalar, np.array(1, np.int64))
-    empty = at.op("Expand", np.full((1, 6), -1, np.float32), at.op(
-        "Concat", images, at.whole_numbers([1]), axis=0))  # fmt: skip
-    first = at.cast(at.op("Unsqueeze", numbers, at.whole_numbers([1])), "float")
-    none = at.op("Concat", first, empty, axis=1)
-    count = at.slice(rows.op("Shape"), [0], [1], [0])
-    shown = at.op("Where", count.op("Greater", at.whole_numbers([0])), count, images)
-    both = at.op("Concat", rows, none, axis=0)
-    return at.op("Slice", both, at.whole_numbers([0]), shown, at.whole_numbers([0]))

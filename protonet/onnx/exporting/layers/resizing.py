@@ -11,14 +11,13 @@ from protonet.layers.unpooling import MaskUnpooling
 
 from ..place import Place
 from ..registry import writes
-from ..values import Value, count
+from ..values import Dims, Value, count
 
 _RULES = {"corners": "align_corners", "centers": "half_pixel", "origin": "asymmetric"}
 
 
-def _resize(at: Place, x: Value, **attributes: Any) -> Value:
-    """Resize to the top's plane; by its sizes, which no rounding can change."""
-    top = at.tops[0]
+def resize_plane(at: Place, x: Value, top: Dims, **attributes: Any) -> Value:
+    """Resize to the plane of that shape; by its sizes, which no rounding can change."""
     if [int(n) for n in x.dims[-2:]] == [int(n) for n in top[-2:]]:
         return x
     return at.op("Resize", x, None, None, at.sizes(top, x), **attributes)
@@ -38,7 +37,7 @@ def bilinear(at: Place) -> Value:
         dims = (*x.dims[:2], height - begin - end, width - begin - end)
         x = at.slice(x, [begin] * 2, [height - end, width - end], [2, 3])
         x.dims = dims
-    return _resize(at, x, mode="linear", coordinate_transformation_mode=rule)
+    return resize_plane(at, x, at.tops[0], mode="linear", coordinate_transformation_mode=rule)
 
 
 @writes("Upsample")
@@ -46,9 +45,10 @@ def upsample(at: Place) -> Value:
     """Resize, nearest; with a mask: ConstantOfShape, ScatterElements."""
     if isinstance(at.layer, MaskUnpooling):
         return _unpooled(at)
-    return _resize(
-        at, at.x, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
-    )
+    return resize_plane(
+        at, at.x, at.tops[0], mode="nearest", coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )  # fmt: skip
 
 
 @writes("MaxUnPool", "Unpooling")
@@ -93,23 +93,3 @@ def pad(at: Place) -> Value:
     if kind == PadParameter.REFLECT:
         return at.op("Pad", x, pads, mode="reflect")
     return at.op("Pad", x, pads, float(layer.fill))
-
-
-@writes("ROIPooling")
-def roi_pooling(at: Place) -> Value:
-    """MaxRoiPool."""
-    settings = at.param.roi_pooling_param
-    rois = at.reshape(at.bottoms[1], (at.bottoms[1].dims[0], 5))
-    scale = float(settings.spatial_scale)
-    if settings.pad_ratio:
-        index, *corners = at.split(rois, [1] * 5, 1)
-        left, top, right, bottom = corners
-        across = (right - left + 1.0) * float(settings.pad_ratio)
-        down = (bottom - top + 1.0) * float(settings.pad_ratio)
-        rois = at.op(
-            "Concat", index, left - across, top - down, right + across, bottom + down, axis=1
-        )
-    return at.op(
-        "MaxRoiPool", at.x, rois, pooled_shape=[settings.pooled_h, settings.pooled_w],
-        spatial_scale=scale,
-    )  # fmt: skip
