@@ -123,6 +123,11 @@ KERNEL(convolution_pack) {
         if (a->packed) FN(winograd_pack_groups)(s, 0, a->packed);
         return;
     }
+    if (FN(pixelwise_pays)(s)) {
+        *size = FN(pixelwise_size)(s);
+        if (a->packed) FN(pixelwise_pack)(s, a->packed);
+        return;
+    }
     if (FN(direct_pays)(s)) {
         *size = FN(direct_size)(s);
         if (a->packed) FN(direct_pack)(s, a->packed);
@@ -144,6 +149,15 @@ KERNEL(convolution) {
         return;
     }
     const real *packed = a->packed;
+    if (FN(pixelwise_pays)(a)) {
+        if (!packed) {
+            real *now = workspace(WORKSPACE_PACKED, (size_t)FN(pixelwise_size)(a));
+            FN(pixelwise_pack)(a, now);
+            packed = now;
+        }
+        FN(pixelwise_convolve)(a, packed);
+        return;
+    }
     if (FN(direct_pays)(a)) {
         if (!packed) {
             real *now = workspace(WORKSPACE_PACKED, (size_t)FN(direct_size)(a));

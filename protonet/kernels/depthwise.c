@@ -42,11 +42,14 @@ static void FN(lay_row)(const real *from, int64_t size, int64_t start, int64_t s
     for (int64_t i = end; i < count; i++) to[i] = 0;
 }
 
-/* A plane's phases: row r, column c of phase (p, q) is the plane's (r stride + p - pad, …). */
+/* A plane's phases: row r, column c of phase (p, q) is the plane's (r stride + p - pad, …). Phases
+ * that no tap reads are left out. */
 static void FN(lay_phases)(const real *x, const convolution_args *s, int64_t first_row,
                            const FN(phases) *f, real *scratch) {
-    for (int64_t p = 0; p < s->stride[0]; p++)
-        for (int64_t q = 0; q < s->stride[1]; q++) {
+    const int64_t down = MIN(s->stride[0], (s->kernel[0] - 1) * s->dilation[0] + 1);
+    const int64_t across = MIN(s->stride[1], (s->kernel[1] - 1) * s->dilation[1] + 1);
+    for (int64_t p = 0; p < down; p++)
+        for (int64_t q = 0; q < across; q++) {
             real *to = scratch + (p * s->stride[1] + q) * f->image;
             for (int64_t r = 0; r < f->rows; r++, to += f->pitch) {
                 const int64_t at = (first_row + r) * s->stride[0] + p - s->pad[0];

@@ -67,6 +67,8 @@ INLINE void FN(multiply_pixels)(int pixels, int vectors, int64_t step, int64_t d
     for (int64_t d = 0; d < depth; d++, weight += PANEL_CHANNELS) {
         const real *from = x + offset[d];
         VEC row[2 * PANEL_VECTORS];
+        /* The next tile's pixels: channels lie too far apart for the core to guess. */
+        __builtin_prefetch(from + (2 * pixels - 1) * step);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
             row[v] = *(const VEC *)(weight + v / PANEL_VECTORS * panel + v % PANEL_VECTORS * LANES);
@@ -180,6 +182,14 @@ static void FN(direct_tile)(const FN(direct_job) *job, FN(multiplier) *multiply,
     const FN(direct) *d = job->d;
     const int64_t panel = d->depth * PANEL_CHANNELS, end = MIN(d->outputs, p1 * PANEL_CHANNELS);
     VEC sum[TILE_ROWS * PANEL_VECTORS];
+    for (int64_t c = p * PANEL_CHANNELS; c < MIN(end, p * PANEL_CHANNELS + vectors * LANES); c++) {
+        __builtin_prefetch(job->y + c * job->plane + at, 1);
+        __builtin_prefetch(job->y + c * job->plane + at + pixels - 1, 1);
+        if (job->finish.residual) {
+            __builtin_prefetch(job->finish.residual + c * job->plane + at);
+            __builtin_prefetch(job->finish.residual + c * job->plane + at + pixels - 1);
+        }
+    }
     multiply(d->depth, x, job->offset, job->weights + p * panel, p + 1 < p1 ? panel : 0, sum);
     for (int v = 0; v < vectors; v++) {
         const int64_t channel = p * PANEL_CHANNELS + v * LANES;

@@ -5,6 +5,7 @@
 #include "depthwise.c"
 #include "winograd.c"
 #include "direct.c"
+#include "pixelwise.c"
 #include "convolution.c"
 #include "elementwise.c"
 #include "update.c"
