@@ -103,16 +103,19 @@ def _array(dataset: h5py.Dataset, what: str, file: str) -> Array:
     return values
 
 
-def _store(group: h5py.Group, net: NetParameter, blobs: Blobs) -> None:
+def _store(root: h5py.Group, net: NetParameter, blobs: Blobs) -> None:
     shared: set[str] = set()
     for layer in net.layer:
-        stored = group.require_group(layer.name)  # "a" may be there for the sake of "a/b"
+        group = root.require_group(layer.name)  # "a" may be there for the sake of "a/b"
         for index, array in enumerate(blobs.get(layer.name, ())):
             name = layer.param[index].name if index < len(layer.param) else ""
             if name and name in shared:
                 continue
             shared.add(name)
-            stored[str(index)] = array if array.dtype == np.float64 else np.asarray(array, "<f4")
+            data = array if array.dtype == np.float64 else np.asarray(array, "<f4")
+            # With a checksum, which HDF5 verifies on reading; it has none for a single number.
+            checked = {"chunks": data.shape, "fletcher32": True} if data.ndim and data.size else {}
+            group.create_dataset(str(index), data=data, **checked)
 
 
 def _refuse_colliding_names(file: str, net: NetParameter, blobs: Blobs) -> None:

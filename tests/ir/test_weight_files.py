@@ -120,7 +120,9 @@ def test_written_file_is_the_message_caffe_would_write(tmp_path: Path) -> None:
     del expected.layer[0].blobs[:]
     expected.layer[0].blobs.add(shape={"dim": [2, 3]}, data=WEIGHT.ravel())
     expected.layer[0].blobs.add(shape={"dim": [2]}, data=BIAS)
-    assert NetParameter.FromString(path.read_bytes()) == expected
+    found = NetParameter.FromString(path.read_bytes())
+    found.DiscardUnknownFields()  # the checksum
+    assert found == expected
     assert len(net.layer[0].blobs) == 1
 
 
@@ -233,6 +235,47 @@ def test_a_file_that_is_cut_off_says_where_and_what_came_last(tmp_path: Path) ->
     assert diagnostic.code == "E312"
     assert "of 50000" in diagnostic.message
     assert diagnostic.notes == ('layer "pool1" is the last one that could be read',)
+
+
+def written(path: Path) -> bytes:
+    net = net_of("ip1", "ip2")
+    write_weights(path, net, {name: [WEIGHT, BIAS] for name in ("ip1", "ip2")})
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["", ".h5"])
+def test_a_flipped_byte_among_the_numbers_is_told(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"w.caffemodel{suffix}"
+    whole = written(path)
+    for at in (whole.find(WEIGHT.tobytes()) + 5, whole.rfind(BIAS.tobytes()) + 6):
+        changed = bytearray(whole)
+        changed[at] ^= 0x10
+        path.write_bytes(changed)
+        with pytest.raises(Error, match=r"E312.*damaged"):
+            read_weights(path)
+
+
+def test_no_byte_of_a_file_can_be_flipped_or_cut_off_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "w.caffemodel"
+    whole = written(path)
+    sound = read_weights(path)
+    for at in range(len(whole)):
+        for damaged in (whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :], whole[:at]):
+            path.write_bytes(damaged)
+            with pytest.raises(Error, match=r"E31[123]"):
+                read_weights(path)
+    path.write_bytes(whole)
+    assert same(sound, read_weights(path))
+
+
+def test_a_file_that_another_program_has_changed_and_written_anew_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "w.caffemodel"
+    net = NetParameter.FromString(written(path))
+    net.layer[0].blobs[0].data[0] = 7
+    path.write_bytes(net.SerializeToString())
+    (weight, _) = read_weights(path).layers[0].blobs
+    assert weight is not None
+    assert weight[0, 0] == 7
 
 
 def test_a_blob_that_contradicts_itself_is_named(tmp_path: Path) -> None:
