@@ -7,13 +7,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from protonet.ir.document import Document
+from protonet.ir.document import Document, read_solver_document
 from protonet.ir.protonet_pb2 import NetParameter, SolverParameter
+from protonet.ir.upgrade import upgrade_solver
 from protonet.net import Net
+from protonet.prototxt.source import SourceMap
 
 from .nets import NetSource, load_net, merged_state, test_sources, train_sources
 
-__all__ = ["NetMaker"]
+__all__ = ["NetMaker", "solver_document"]
+
+
+def solver_document(
+    solver: str | os.PathLike[str] | SolverParameter | Document[SolverParameter],
+) -> Document[SolverParameter]:
+    """Returns a solver's message with its places, from a file or a message that has none."""
+    if isinstance(solver, Document):
+        return solver
+    if isinstance(solver, SolverParameter):
+        return Document(*upgrade_solver(solver, SourceMap("")))
+    return read_solver_document(solver)
 
 
 class NetMaker:

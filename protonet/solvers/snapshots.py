@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from protonet.ir.files import FilePath, map_file, place
 from protonet.ir.protonet_pb2 import SolverParameter
 from protonet.ir.weights import read_weights
-from protonet.prototxt.diagnostics import Diagnostic, Error
+from protonet.prototxt.diagnostics import Diagnostic, Error, Span
 
 from .state import State, damaged, read_state
 
 __all__ = [
-    "SnapshotFiles", "drop_older", "find_model", "newest_sound", "probe_prefix", "read_snapshot",
-    "remove_leftovers", "snapshot_files", "stamp",
+    "SnapshotFiles", "drop_older", "find_model", "last_sound", "newest_sound", "read_snapshot",
+    "remove_leftovers", "require_writable", "snapshot_files", "stamp",
 ]  # fmt: skip
 
 _CHUNK_BYTES = 1 << 24
@@ -46,7 +46,25 @@ def snapshot_files(prefix: str, iteration: int, snapshot_format: int) -> Snapsho
     return SnapshotFiles(f"{stem}.caffemodel{end}", f"{stem}.solverstate{end}")
 
 
-def probe_prefix(prefix: str) -> str | None:
+def last_sound(last: SnapshotFiles | None) -> str:
+    """Says what there is to go on from when training has ended badly."""
+    return f"the last snapshot is {last.state}" if last else "there is no snapshot yet"
+
+
+def require_writable(prefix: str, places: tuple[Span, ...]) -> None:
+    """Raises Error E411 at these places unless a snapshot could be written."""
+    reason = _probe(prefix)
+    if reason is not None:
+        raise Error(
+            Diagnostic(
+                "E411", f"snapshots cannot be written: {reason}", places,
+                help="make that folder, or change snapshot_prefix "
+                "(it is found from the folder that protonet runs in)",
+            )
+        )  # fmt: skip
+
+
+def _probe(prefix: str) -> str | None:
     """Tries whether a snapshot could be written; returns the reason if not."""
     folder = os.path.dirname(prefix) or "."
     probe = f"{prefix}_{secrets.token_hex(4)}.tmp"

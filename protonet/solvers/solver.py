@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
-from protonet.ir.document import Document, read_solver_document
+from protonet.ir.document import Document
 from protonet.ir.protonet_pb2 import SolverParameter
 from protonet.ir.snapshots import snapshot_prefix
-from protonet.ir.upgrade import upgrade_solver
 from protonet.net import Net
-from protonet.prototxt.diagnostics import Diagnostic, Error, Severity
-from protonet.prototxt.source import SourceMap
+from protonet.prototxt.diagnostics import Error, Severity
 
 from . import debug, events, watch
-from .build import NetMaker
+from .build import NetMaker, solver_document
 from .checking import check_solver, places, split_list
 from .events import Listeners
 from .loss_window import LossWindow
@@ -28,9 +28,10 @@ from .run_state import net_state, restore_net
 from .snapshots import (
     SnapshotFiles,
     drop_older,
-    probe_prefix,
+    last_sound,
     read_snapshot,
     remove_leftovers,
+    require_writable,
     snapshot_files,
     stamp,
 )
@@ -69,7 +70,7 @@ class Solver:
         dtype: type = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.document = _document(solver)
+        self.document = solver_document(solver)
         self.param = self.document.message
         self.diagnostics = self.document.diagnostics + check_solver(self.document)
         if any(d.severity is Severity.ERROR for d in self.diagnostics):
@@ -126,6 +127,10 @@ class Solver:
         self.listeners.add(events.IterationStarted, lambda event: on_start())
         self.listeners.add(events.GradientsReady, lambda event: on_gradients_ready())
 
+    def displays(self, iteration: int) -> bool:
+        """Says whether `Displayed` follows the update of that iteration."""
+        return _is_due(self.param.display, iteration)
+
     # ---- running
 
     @property
@@ -154,7 +159,7 @@ class Solver:
         if self._last_snapshot_iter != self.iter and (
             self.stopped or self.param.snapshot_after_train
         ):
-            self.snapshot()
+            self._final_snapshot()
         if not self.stopped:
             self._end()
         self._tell(events.Finished(self.iter, self.stopped))
@@ -216,7 +221,7 @@ class Solver:
         """One iteration: all its passes, then the update."""
         param, iteration = self.param, self.iter
         self._tell(events.IterationStarted(iteration))
-        displays = _is_due(param.display, iteration)
+        displays = self.displays(iteration)
         loss = 0.0
         for _ in range(param.iter_size):
             loss += self._pass(displays and param.debug_info)
@@ -250,8 +255,10 @@ class Solver:
         Afterwards `diff` holds the change, or zeros if not `keep_change`.
         """
         self.rate_used = self.rate(self.iter)
-        is_finite = self.updater.run(self.rate_used, self.iter, keep_change)
-        if self.watch_numbers:
+        watches = self.watch_numbers
+        judge_norm = partial(watch.judge_gradient, self) if watches else None
+        is_finite = self.updater.run(self.rate_used, self.iter, keep_change, judge_norm)
+        if watches:
             watch.judge_update(self, is_finite)
         self.iter += 1
 
@@ -336,6 +343,16 @@ class Solver:
         self._tell(events.SnapshotTaken(self.iter, files.model, files.state))
         return files
 
+    def _final_snapshot(self) -> None:
+        """Writes the snapshot after which nothing follows; an Error says what there is instead."""
+        try:
+            self.snapshot()
+        except Error as error:
+            note = last_sound(self.last_snapshot)
+            raise Error(
+                *(replace(found, notes=(*found.notes, note)) for found in error.diagnostics)
+            ) from error
+
     def _snapshot_or_go_on(self) -> None:
         """A disk that is full now may have room for the next one."""
         try:
@@ -347,16 +364,7 @@ class Solver:
         """Finds out before hours of training whether snapshots can be written after them."""
         if self._can_write:
             return
-        reason = probe_prefix(self.prefix)
-        if reason is not None:
-            raise Error(
-                Diagnostic(
-                    "E411", f"snapshots cannot be written: {reason}",
-                    places(self.document.source, ("snapshot_prefix",)),
-                    help="make that folder, or change snapshot_prefix "
-                    "(it is found from the folder that protonet runs in)",
-                )
-            )  # fmt: skip
+        require_writable(self.prefix, places(self.document.source, ("snapshot_prefix",)))
         remove_leftovers(self.prefix)
         self._can_write = True
 
@@ -402,13 +410,3 @@ class Solver:
 
 def _is_due(interval: int, iteration: int) -> bool:
     return interval > 0 and iteration % interval == 0
-
-
-def _document(
-    solver: FilePath | SolverParameter | Document[SolverParameter],
-) -> Document[SolverParameter]:
-    if isinstance(solver, Document):
-        return solver
-    if isinstance(solver, SolverParameter):
-        return Document(*upgrade_solver(solver, SourceMap("")))
-    return read_solver_document(solver)

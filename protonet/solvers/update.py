@@ -1,4 +1,4 @@
-"""The update of all parameters: clip, divide, decay, apply, in one recorded row of kernels.
+"""The update of all parameters: clip, divide, decay, apply, in recorded rows of kernels.
 
 Order, as in Caffe: the norm of the accumulated gradient of all parameters is clipped; the
 gradient is divided by iter_size; the decay is added; the rule is applied with rate · lr_mult.
@@ -9,7 +9,7 @@ One pass over each parameter does the last three, one pass over its gradient the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,26 +50,41 @@ class Updater:
         ]
         self._step = np.zeros(lib.UPDATE_STEP_SIZE, net.dtype)
         self._broken = np.zeros(1, np.int32)
-        self._tape = kernels.Tape()
+        self._scaling, self._updating = kernels.Tape(), kernels.Tape()
         self._recorded: list[Any] = []
 
-    def run(self, rate: float, iteration: int, keep_change: bool) -> bool:
+    def run(
+        self,
+        rate: float,
+        iteration: int,
+        keep_change: bool,
+        judge_norm: Callable[[float], object] | None = None,
+    ) -> bool:
         """Updates all parameters; says whether all of them are still finite.
 
         The parameters' `diff` is the change then (what was subtracted) if `keep_change`, else
-        zero.
+        zero. `judge_norm` is given `gradient_norm` before any weight is touched, and may raise.
         """
         self._step[lib.UPDATE_RATE] = rate
         self._step[lib.UPDATE_CORRECTION] = self.rule.correction(self.param, iteration)
         self._step[lib.UPDATE_KEEP] = keep_change
         self._broken[0] = 0
         basis = self._basis()
-        if self._is_recorded(basis):
-            self._tape.replay()
+        is_recorded = self._is_recorded(basis)
+        self._recorded = []  # until both tapes are whole
+        if is_recorded:
+            self._scaling.replay()
         else:
-            with kernels.Tape() as tape:
-                self._record()
-            self._tape, self._recorded = tape, basis
+            with kernels.Tape() as self._scaling:
+                self._scale_gradient()
+        if judge_norm is not None:
+            judge_norm(self.gradient_norm)
+        if is_recorded:
+            self._updating.replay()
+        else:
+            with kernels.Tape() as self._updating:
+                self._update()
+        self._recorded = basis
         return not self._broken[0]
 
     def judge(self, history: Sequence[Array], file: str) -> None:
@@ -127,8 +142,7 @@ class Updater:
             for new, old in zip(basis, self._recorded, strict=True)
         )
 
-    def _record(self) -> None:
-        self._scale_gradient()
+    def _update(self) -> None:
         count = len(self.net.learnable_params)
         constants = self.rule.constants(self.param)
         kind = "decoupled" if self.rule.decoupled else self.param.regularization_type.lower()

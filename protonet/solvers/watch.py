@@ -15,12 +15,14 @@ from protonet.blob import Blob
 from protonet.layers.softmax import SoftmaxWithLoss
 from protonet.prototxt.diagnostics import Diagnostic, Error, Span
 
+from .snapshots import last_sound
+
 if TYPE_CHECKING:
     from protonet.net import Net
 
     from .solver import Solver
 
-__all__ = ["LossWatch", "judge_update"]
+__all__ = ["LossWatch", "judge_gradient", "judge_update"]
 
 _LARGE_INPUT = 20.0  # raw pixels reach 255; what is scaled or centred stays far below
 _LARGEST_SOFTMAX_LOSS = 87.33  # for one label; 87.3365 but for rounding
@@ -57,18 +59,23 @@ class LossWatch:
             raise Error(_explained(solver, "E422", f"{front} {what}", False, index))
 
 
+def judge_gradient(solver: Solver, norm: float) -> None:
+    """Raises Error E424 where the gradient's norm passes the solver's limit; call it before the
+    update, so that the weights are still those of the iteration before."""
+    limit = solver.param.gradient_limit
+    if limit > 0 and not norm <= limit:
+        message = f"the gradient's norm is {norm:g}, above gradient_limit ({limit:g})"
+        raise Error(_explained(solver, "E424", f"iteration {solver.iter}: {message}", True))
+
+
 def judge_update(solver: Solver, is_finite: bool) -> None:
-    """Raises Error E421 if the update has left weights that are not finite, and E424 where the
-    gradient's norm passes the solver's limit; call it right after the update."""
+    """Raises Error E421 if the update has left weights that are not finite; call it right after
+    the update."""
     if not is_finite:
         found = _first_broken_weight(solver.net)
         what = found[1] if found else "a parameter"
         message = f"iteration {solver.iter}: {what} is infinite or not a number after the update"
         raise Error(_explained(solver, "E421", message, True))
-    limit, norm = solver.param.gradient_limit, solver.updater.gradient_norm
-    if 0 < limit < norm:
-        message = f"the gradient's norm is {norm:g}, above gradient_limit ({limit:g})"
-        raise Error(_explained(solver, "E424", f"iteration {solver.iter}: {message}", True))
 
 
 def _saturated_loss(net: Net) -> tuple[int, float] | None:
@@ -107,10 +114,7 @@ def _explained(
     elif layer is not None:
         notes.append(net.graph.nodes[layer].title)
         spans = net.graph.places(net.graph.nodes[layer].path)
-    if solver.last_snapshot is not None:
-        notes.append(f"the last snapshot is {solver.last_snapshot.state}")
-    else:
-        notes.append("there is no snapshot yet")
+    notes.append(last_sound(solver.last_snapshot))
     return Diagnostic(code, message, spans, "", tuple(notes), _likely_cause(solver, found))
 
 

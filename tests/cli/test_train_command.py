@@ -182,6 +182,32 @@ def test_a_state_that_is_missing_is_an_error(folder: Path) -> None:
 # ---- in a process of its own
 
 
+FULL_DISK = """
+import resource, sys
+from protonet.cli import main
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+sys.argv = ["protonet", "train", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_full_disk_at_the_last_snapshot_is_told_and_leaves_the_one_before(folder: Path) -> None:
+    """A limit on the size of files is a disk that fills up while a file is written."""
+    write_small(folder, max_iter=10)
+    run("solver.prototxt")
+    before = {path.name: path.read_bytes() for path in Path("snapshots").iterdir()}
+    write_solver(folder, max_iter=20, snapshot=5)
+    command = [sys.executable, "-c", FULL_DISK, "solver.prototxt", "--resume", "auto"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Snapshot failed, training goes on: snapshots/small_iter_15" in done.stdout
+    assert "small_iter_20.caffemodel:1:1: error[E314]: cannot write this file" in done.stderr
+    assert "the last snapshot is snapshots/small_iter_10.solverstate" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name: path.read_bytes() for path in Path("snapshots").iterdir()} == before
+
+
 def started(*args: str, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "protonet", "train", *args],

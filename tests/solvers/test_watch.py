@@ -130,7 +130,29 @@ def test_a_gradient_above_the_solvers_limit_stops_it(folder: Path) -> None:
     (found,) = diverged(solver).diagnostics
     assert found.code == "E424"
     assert found.message.endswith("above gradient_limit (0.001)")
+    assert solver.iter == 0
     Solver(write_solver(folder, gradient_limit=1e6)).step(5)
+
+
+@pytest.mark.parametrize("bad", [1.0, np.inf, np.nan])
+def test_weights_are_still_sound_when_a_gradient_has_passed_the_limit(
+    folder: Path, bad: float
+) -> None:
+    solver = Solver(write_small(folder, gradient_limit=100, momentum=0.9))
+    solver.step(2)
+    learned = [blob for name in ("ip1", "ip2") for blob in solver.net.params[name]]
+    before = [blob.data.copy() for blob in learned]
+    history = [array.copy() for array in solver.updater.history]
+    solver.add_callback(
+        lambda: None, lambda: solver.net.params["ip2"][0].diff.__setitem__(..., bad * 1e3)
+    )
+    (found,) = diverged(solver).diagnostics
+    assert found.code == "E424"
+    assert solver.iter == 2
+    for blob, old in zip(learned, before, strict=True):
+        np.testing.assert_array_equal(blob.data, old)
+    for array, old in zip(solver.updater.history, history, strict=True):
+        np.testing.assert_array_equal(array, old)
 
 
 def test_the_last_snapshot_is_named(folder: Path) -> None:
