@@ -152,7 +152,7 @@ def train(
             return
         if log_json is not None:
             stream = stack.enter_context(open(log_json, "a" if resume else "w", encoding="utf-8"))
-            training.listeners.add_for_all(JsonLog(stream, _complain))
+            training.listeners.add_for_all(JsonLog(training, stream, _complain))
         if tensorboard is not None:
             from protonet.solvers.tensorboard_log import TensorBoardLog
 

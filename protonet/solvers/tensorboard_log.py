@@ -4,6 +4,7 @@ train/loss, train/lr, train/<output>       at each display
 test/<output>, test <n>/<output>           at each test; n only where there are several nets
 gradient norm/<layer>/<number>             L2, of the gradient of one iteration before clipping
 weight norm/<layer>/<number>               L2, before the update
+gradient norm, weight norm                 L2, of all parameters together
 gradient/…, weight/…                       the same as histograms
 """
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from protonet.extras import import_extra
 
 from .events import Displayed, GradientsReady, NetTested, SnapshotTaken, Started
+from .norms import joint_norm, norm, parameters
 from .outputs import Output
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class TensorBoardLog:
         match event:
             case Started(resumed=resumed) if resumed:
                 self._start_again(self._solver.iter)
-            case GradientsReady() if self._displays(event.iteration):
+            case GradientsReady() if self._solver.displays(event.iteration):
                 self._add(event.iteration, self._parameters())
             case Displayed():
                 self._add(event.iteration, self._training(event))
@@ -66,10 +68,6 @@ class TensorBoardLog:
 
     def close(self) -> None:
         self._try(self._writer.close)
-
-    def _displays(self, iteration: int) -> bool:
-        interval = self._solver.param.display
-        return interval > 0 and iteration % interval == 0
 
     def _training(self, event: Displayed) -> Iterator[Any]:
         yield self._scalar("train/loss", event.smoothed_loss)
@@ -90,19 +88,15 @@ class TensorBoardLog:
                 yield self._scalar(f"{name}/{index}" if several else name, value)
 
     def _parameters(self) -> Iterator[Any]:
-        solver = self._solver
-        for learnable, blob in zip(
-            solver.net.graph.learnable, solver.net.learnable_params, strict=True
-        ):
-            index, number = learnable.uses[0]
-            name = f"{solver.net.layers[index].name}/{number}"
-            share = 1.0 / solver.param.iter_size
-            for kind, array in (("gradient", blob.diff), ("weight", blob.data)):
-                scale = share if kind == "gradient" else 1.0
-                norm = float(np.linalg.norm(array.ravel())) * scale
-                yield self._scalar(f"{kind} norm/{name}", norm)
+        norms: dict[str, list[float]] = {"gradient": [], "weight": []}
+        for name, weight, gradient, share in parameters(self._solver):
+            for kind, array, scale in (("gradient", gradient, share), ("weight", weight, 1.0)):
+                norms[kind].append(norm(array) * scale)
+                yield self._scalar(f"{kind} norm/{name}", norms[kind][-1])
                 step = max(1, array.size // _MOST_IN_A_HISTOGRAM)
                 yield from self._histogram(f"{kind}/{name}", array.ravel()[::step] * scale)
+        for kind, values in norms.items():
+            yield self._scalar(f"{kind} norm", joint_norm(values))
 
     def _scalar(self, tag: str, value: float) -> Any:
         return self._summary.Summary.Value(tag=tag, simple_value=value)

@@ -16,6 +16,7 @@ from protonet.solvers import Solver
 from protonet.solvers.events import (
     Displayed,
     Finished,
+    GradientsReady,
     NetTested,
     NetTestStarted,
     SnapshotTaken,
@@ -112,7 +113,7 @@ def test_the_json_log_has_a_line_per_display_test_and_snapshot(folder: Path) -> 
         write_small(folder, max_iter=6, display=2, test_iter=2, test_interval=3, snapshot=6)
     )
     stream = io.StringIO()
-    solver.listeners.add_for_all(JsonLog(stream, print))
+    solver.listeners.add_for_all(JsonLog(solver, stream, print))
     solver.solve()
     rows = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [(row["event"], row["iteration"]) for row in rows] == [
@@ -125,22 +126,48 @@ def test_the_json_log_has_a_line_per_display_test_and_snapshot(folder: Path) -> 
     assert seconds == sorted(seconds)
 
 
-def test_json_stays_json_when_a_number_is_none() -> None:
+def test_the_json_log_has_the_norms_of_gradients_and_weights(folder: Path) -> None:
+    solver = Solver(write_small(folder, display=2, iter_size=2))
+    wanted: dict[int, tuple[list[float], list[float]]] = {}
+
+    def note(event: GradientsReady) -> None:
+        blobs = solver.net.learnable_params
+        wanted[event.iteration] = (
+            [float(np.sqrt((blob.diff**2).sum())) / 2 for blob in blobs],
+            [float(np.sqrt((blob.data**2).sum())) for blob in blobs],
+        )
+
+    solver.listeners.add(GradientsReady, note)
     stream = io.StringIO()
+    solver.listeners.add_for_all(JsonLog(solver, stream, print))
+    solver.step(3)
+    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [row["iteration"] for row in rows] == [0, 2]
+    for row in rows:
+        for kind, norms in zip(("gradient", "weight"), wanted[row["iteration"]], strict=True):
+            assert list(row[f"{kind}_norms"].values()) == pytest.approx(norms)
+            assert row[f"{kind}_norm"] == pytest.approx(math.sqrt(sum(n * n for n in norms)))
+        names = list(row["gradient_norms"])
+        assert names[:2] == ["ip1/0", "ip1/1"]
+        assert names[-2:] == ["ip2/0", "ip2/1"]
+
+
+def test_json_stays_json_when_a_number_is_none(folder: Path) -> None:
+    stream, solver = io.StringIO(), Solver(write_small(folder))
     outputs = [output("p", math.nan, 1.0)]
-    JsonLog(stream, print)(NetTested(1, 0, outputs, 1, 1.0, math.inf))
+    JsonLog(solver, stream, print)(NetTested(1, 0, outputs, 1, 1.0, math.inf))
     row = json.loads(stream.getvalue(), parse_constant=pytest.fail)
     assert row["outputs"] == {"p": [None, 1.0]}
     assert row["loss"] is None
 
 
-def test_a_full_disk_ends_the_json_log_but_not_the_training() -> None:
+def test_a_full_disk_ends_the_json_log_but_not_the_training(folder: Path) -> None:
     class Full(io.StringIO):
         def write(self, text: str) -> int:
             raise OSError(28, "No space left on device")
 
     told: list[str] = []
-    log = JsonLog(Full(), told.append)
+    log = JsonLog(Solver(write_small(folder)), Full(), told.append)
     for _ in range(3):
         log(SnapshotTaken(1, "m", "s"))
     assert told == ["the JSON log cannot be written: No space left on device"]

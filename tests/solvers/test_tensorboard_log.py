@@ -66,6 +66,9 @@ def test_norms_and_histograms_are_those_of_gradient_and_weight(folder: Path) -> 
     assert scalars("board", "gradient norm/ip1/0") == pytest.approx(
         {i: norms[i][0] for i in (0, 5)}
     )
+    ip1 = scalars("board", "gradient norm/ip1/0")
+    assert all(whole > ip1[step] for step, whole in scalars("board", "gradient norm").items())
+    assert list(scalars("board", "weight norm")) == [0, 5]
     assert scalars("board", "weight norm/ip1/0") == pytest.approx({i: norms[i][1] for i in (0, 5)})
     histograms = [
         value.histo
