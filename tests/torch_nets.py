@@ -1,14 +1,20 @@
-"""Networks written in torch, of the kinds that people take from torch to Caffe."""
+"""Networks written in torch, of the kinds that people take from torch to Caffe.
+
+python tests/torch_nets.py    records in tests/golden/onnx what torch's exporters make of them
+                              (it needs torch and onnxscript, the tests do not)
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["NETS", "made"]
+__all__ = ["NETS", "exported", "made"]
 
 
 class Residual(nn.Module):
@@ -146,3 +152,22 @@ def made(name: str) -> tuple[nn.Module, torch.Tensor]:
             module.weight.data.uniform_(0.5, 2)
             module.bias.data.normal_()
     return net.eval(), torch.randn(1, 3, 32, 32)
+
+
+def exported(name: str, path: Path, exporter: str) -> tuple[nn.Module, torch.Tensor]:
+    """Writes a net as ONNX by one of torch's exporters, "script" or "dynamo"."""
+    net, x = made(name)
+    more: dict[str, Any] = {"external_data": False} if exporter == "dynamo" else {}
+    torch.onnx.export(
+        net, (x,), str(path), dynamo=exporter == "dynamo", input_names=["x"], output_names=["y"],
+        **more,
+    )  # fmt: skip
+    return net, x
+
+
+if __name__ == "__main__":
+    folder = Path(__file__).parent / "golden" / "onnx"
+    for name in NETS:
+        for exporter in ("script", "dynamo"):
+            net, x = exported(name, folder / f"{name}_{exporter}.onnx", exporter)
+        np.savez_compressed(folder / f"{name}.npz", x=x.numpy(), y=net(x).detach().numpy())

@@ -53,15 +53,15 @@ def test_names_are_those_of_the_modules(golden: Path, tmp_path: Path) -> None:
     assert net.layer_names[:4] == ["x", "stem.0", "stem.2", "stem.3"]
 
 
-def test_a_net_exported_now_agrees(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+@pytest.mark.filterwarnings("ignore")  # of torch about itself
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_net_exported_now_agrees(tmp_path: Path, exporter: str) -> None:
+    pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from torch_nets import NETS, made
+    from torch_nets import NETS, exported
 
     for name in NETS:
-        module, x = made(name)
-        path = tmp_path / "m.onnx"
-        torch.onnx.export(module, (x,), str(path), dynamo=True, external_data=False)
-        net, _ = imported(path, tmp_path)
+        module, x = exported(name, tmp_path / "m.onnx", exporter)
+        net, _ = imported(tmp_path / "m.onnx", tmp_path)
         (found,) = net.forward(**{net.inputs[0]: x.numpy()}).values()
         np.testing.assert_allclose(found, module(x).detach().numpy(), rtol=1e-4, atol=1e-5)
