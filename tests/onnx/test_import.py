@@ -150,6 +150,51 @@ OPERATORS = {
         one_node("SpaceToDepth", [(1, 2, 4, 6)], blocksize=2), ["Reshape", "Permute", "Reshape"],
     ),
     "Dropout": (one_node("Dropout", [X]), []),
+    "Selu": (one_node("Selu", [X]), ["ELU", "Power"]),
+    "Celu": (one_node("Celu", [X], alpha=0.5), ["Power", "ELU", "Power"]),
+    "Mish": (one_node("Mish", [X], opset=18), ["BNLL", "TanH", "Eltwise"]),
+    "Gelu by tanh": (
+        one_node("Gelu", [X], opset=20, approximate="tanh"),
+        ["Power", "Eltwise", "TanH", "Power", "Eltwise"],
+    ),
+    "ThresholdedRelu": (one_node("ThresholdedRelu", [X], alpha=0.3), ["Threshold", "Eltwise"]),
+    "InstanceNormalization": (
+        one_node("InstanceNormalization", [X], numbers(4), numbers(4), epsilon=0.3),
+        ["Reshape", "BatchNorm", "Reshape", "Scale"],
+    ),
+    "InstanceNormalization of one image": (
+        one_node("InstanceNormalization", [(1, 4, 6, 7)], numbers(4), numbers(4)),
+        ["BatchNorm", "Scale"],
+    ),
+    "LayerNormalization": (
+        one_node("LayerNormalization", [X], numbers(6, 7), numbers(6, 7), axis=2, epsilon=0.2),
+        ["Reshape", "BatchNorm", "Reshape", "Scale"],
+    ),
+    "GroupNormalization": (
+        one_node("GroupNormalization", [X], numbers(4), numbers(4), num_groups=2, opset=21),
+        ["Reshape", "BatchNorm", "Reshape", "Scale"],
+    ),
+    "ReduceMean of rows": (
+        one_node("ReduceMean", [X], axes=[2], keepdims=0), ["Permute", "Reduction"],
+    ),
+    "ReduceL2 of channels": (
+        one_node("ReduceL2", [X], axes=[1]), ["Permute", "Reduction", "Reshape", "Power"],
+    ),
+    "ReduceMax of channels": (one_node("ReduceMax", [X], axes=[1]), ["ArgMax"]),
+    "ReduceMin of channels": (one_node("ReduceMin", [X], axes=[1]), ["Power", "ArgMax", "Power"]),
+    "TopK": (
+        model_of(
+            [helper.make_node("TopK", ["x", "k"], ["y", "i"])], {"x": (2, 9)}, {"k": whole(3)}
+        ),
+        ["ArgMax"],
+    ),
+    "Slice of every second": (
+        one_node("Slice", [X], whole(0, 1), whole(99, 99), whole(2, 3), whole(2, 2)),
+        ["Convolution", "Slice", "Silence", "Convolution"],
+    ),
+    "Gather of several": (one_node("Gather", [X], whole(2, 0), axis=1),
+                          ["Slice", "Silence", "Concat"]),
+    "Gather of a run": (one_node("Gather", [X], whole(1, 2), axis=1), ["Slice", "Silence"]),
 }  # fmt: skip
 
 
@@ -284,6 +329,70 @@ def test_pads_join_the_convolution_that_reads_them() -> None:
     ]
     constants = {"p": whole(0, 0, 0, 1, 0, 0, 1, 2), "w": numbers(3, 4, 3, 3)}
     assert types(agrees(model_of(nodes, {"x": X}, constants))) == ["Convolution"]
+
+
+def tensorflows(padding: str) -> Any:
+    """A graph as TensorFlow's exporter writes it: images N×H×W×C, transposed around each Conv."""
+    there, back = {"perm": [0, 3, 1, 2]}, {"perm": [0, 2, 3, 1]}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["x1"], **there),
+        helper.make_node("Conv", ["x1", "w1"], ["c1"], strides=[2, 2], auto_pad=padding),
+        helper.make_node("Transpose", ["c1"], ["t1"], **back),
+        helper.make_node("Transpose", ["t1"], ["x2"], **there),
+        helper.make_node("Pad", ["x2", "p"], ["padded"]),
+        helper.make_node("Conv", ["padded", "w2", "b"], ["c2"], strides=[2, 2]),
+        helper.make_node("Clip", ["c2", "zero", "six"], ["r2"]),
+        helper.make_node("Transpose", ["r2"], ["t2"], **back),
+        helper.make_node("Add", ["t2", "bias"], ["a2"]),
+        helper.make_node("ReduceMean", ["a2"], ["m"], axes=[1, 2], keepdims=1),
+        helper.make_node("Squeeze", ["m", "plane"], ["s"]),
+        helper.make_node("MatMul", ["s", "fc"], ["f"]),
+        helper.make_node("Add", ["f", "fb"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["y"], axis=-1),
+    ]
+    constants = {
+        "w1": numbers(5, 3, 3, 3), "w2": numbers(6, 5, 3, 3), "b": numbers(6),
+        "p": whole(0, 0, 0, 0, 0, 0, 1, 1), "zero": np.float32(0), "six": np.float32(6),
+        "bias": numbers(6), "plane": whole(1, 2), "fc": numbers(6, 4), "fb": numbers(4),
+    }  # fmt: skip
+    return model_of(nodes, {"x": (2, 12, 11, 3)}, constants)
+
+
+@pytest.mark.parametrize("padding", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+def test_graphs_of_tensorflow_agree(padding: str) -> None:
+    found = agrees(tensorflows(padding))
+    layers = types(found)
+    assert layers[:3] == [
+        "Permute",
+        "Convolution",
+        "Convolution",
+    ]  # one transpose takes another back
+    assert layers[-2:] == ["InnerProduct", "Softmax"]
+
+
+def test_what_no_output_depends_on_is_left_out() -> None:
+    nodes = [
+        helper.make_node("Split", ["x", "sizes"], ["a", "b"], axis=1),
+        helper.make_node("Conv", ["x", "w"], ["dead"]),
+        helper.make_node("Sigmoid", ["dead"], ["deader"]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    constants = {"sizes": whole(1, 3), "w": numbers(2, 4, 1, 1)}
+    found = agrees(model_of(nodes, {"x": X}, constants))
+    assert types(found) == ["Slice", "ReLU", "Silence"]
+    assert not found.weights
+
+
+def test_a_blob_that_two_transposes_lead_back_to_is_not_overwritten() -> None:
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["t"], perm=[0, 2, 3, 1]),
+        helper.make_node("Transpose", ["t"], ["b"], perm=[0, 3, 1, 2]),
+        helper.make_node("Neg", ["b"], ["c"]),
+        helper.make_node("Transpose", ["t"], ["d"], perm=[0, 3, 1, 2]),
+        helper.make_node("Add", ["c", "d"], ["y"]),
+    ]
+    assert types(agrees(model_of(nodes, {"x": X}, {}))) == ["Sigmoid", "Power", "Eltwise"]
 
 
 def test_shape_arithmetic_is_done_while_reading() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,7 @@ class Builder:
         self.strict = strict
         self.forks: dict[str, list[str]] = {}  # layer type → layers, of those Caffe 1.0 lacks
         self.names: set[str] = set()
+        self.permuted: dict[int, tuple[Blob, list[int]]] = {}  # Permute layers: bottom and order
         self.planes: dict[int, int] = {}  # of poolings with indices: the size of the pooled plane
 
     def fresh(self, wanted: str) -> str:
@@ -137,6 +138,36 @@ class Builder:
                 )
             arrays[number] = arrays[number].reshape(shape)
         return shapes
+
+    def prune(self, outputs: Iterable[str]) -> None:
+        """Drops layers on which no output depends; silences the tops that nobody reads."""
+        needed, kept = set(outputs), []
+        for layer in reversed(self.net.layer):
+            is_read = bool(needed & set(layer.top)) or layer.type == "Input"
+            if is_read:
+                needed.update(layer.bottom)
+                kept.append(layer)
+        made = {top for layer in kept for top in layer.top}
+        silent = [
+            layer for layer in self.net.layer
+            if layer.type == "Silence" and made.issuperset(layer.bottom)
+        ]  # fmt: skip
+        read = needed | {name for layer in silent for name in layer.bottom}
+        alive = {layer.name for layer in (*kept, *silent)}
+        left = [layer for layer in self.net.layer if layer.name in alive]
+        for layer in kept[::-1]:
+            unread = [top for top in layer.top if top not in read]
+            if unread:
+                name = self.fresh(f"{layer.name}/unread")
+                left.append(LayerParameter(name=name, type="Silence", bottom=unread))
+        copies = [LayerParameter.FromString(layer.SerializeToString()) for layer in left]
+        del self.net.layer[:]
+        self.net.layer.extend(copies)
+        self.weights = {name: blobs for name, blobs in self.weights.items() if name in alive}
+        self.forks = {
+            type: found for type, names in self.forks.items()
+            if (found := [name for name in names if name in alive])
+        }  # fmt: skip
 
     def rename(self, before: str, after: str) -> None:
         """Gives a blob another name wherever it is made and read."""

@@ -43,11 +43,14 @@ _SAME_SIZE = frozenset(
         "Tanh",
         "Transpose",
         "Unsqueeze",
+        "ReduceL1",
+        "ReduceL2",
         "ReduceMax",
         "ReduceMean",
         "ReduceMin",
         "ReduceProd",
         "ReduceSum",
+        "ReduceSumSquare",
         "Clip",
         "Sin",
         "Cos",
@@ -97,7 +100,7 @@ class Folder:
             node.op_type in _SAME_SIZE | _BROADCAST
             or node.op_type
             in ("Concat", "ConstantOfShape", "Expand", "Gather", "Pad", "Range", "Tile", "Shape",
-                "Size", "Constant")
+                "Size", "Constant", "MatMul")
         )  # fmt: skip
 
     def fold(self, node: NodeProto, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
@@ -143,6 +146,10 @@ def _bound(node: NodeProto, inputs: Sequence[np.ndarray | None]) -> int:
     kind, total = node.op_type, sum(array.size for array in arrays)
     if kind in _BROADCAST:
         return math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
+    if kind == "MatMul":
+        left, right = arrays[0].shape, arrays[1].shape
+        outer = math.prod(np.broadcast_shapes(left[:-2], right[:-2]))
+        return outer * math.prod(left[-2:-1]) * math.prod(right[-1:] if len(right) > 1 else ())
     if kind == "ConstantOfShape":
         return math.prod(int(n) for n in arrays[0])
     if kind == "Expand":

@@ -78,12 +78,14 @@ class _Import:
         self.known: dict[str, Known] = {
             tensor.name: tensor_array(tensor, file) for tensor in self.graph.initializer
         }
+        self.given: set[int] = set()  # blobs that have a name: `known` keeps them from vanishing
         constants = sum(a.nbytes for a in self.known.values() if isinstance(a, np.ndarray))
         self.folder = Folder(self.opset, constants)
-        self.readers: dict[str, list[str]] = {}
+        self.readers: dict[str, list[str]] = {}  # kinds of nodes; "": it is an output
         self._note_readers(self.graph)
+        for output in self.graph.output:
+            self.readers.setdefault(output.name, []).append("")
         self.uses = Counter({name: len(readers) for name, readers in self.readers.items()})
-        self.uses.update(output.name for output in self.graph.output)
 
     def _note_readers(self, graph: GraphProto) -> None:
         for node in graph.node:
@@ -103,10 +105,12 @@ class _Import:
         if self.problems:
             raise Error(*self.problems)
         outputs = self._outputs()
+        self.builder.prune(outputs.values())
+        made = {top for layer in self.builder.net.layer for top in layer.top}
         values = {
             blob.name: value
             for value, blob in self.known.items()
-            if isinstance(blob, Blob) and not blob.pads
+            if isinstance(blob, Blob) and not blob.pads and blob.name in made
         }
         return Imported(
             self.builder.net, self.builder.weights, self.builder.forks, inputs, outputs, values
@@ -126,6 +130,7 @@ class _Import:
             blob = self.builder.add_input(value.name, shape)
             blob.uses = self.uses[value.name]
             self.known[value.name] = blob
+            self.given.add(id(blob))
             found[value.name] = shape
         return found
 
@@ -193,10 +198,11 @@ class _Import:
             return
         for name, result in zip(node.output, found, strict=False):
             if isinstance(result, Blob):
-                if any(result is known for known in inputs):
-                    result.uses += self.uses[name] - 1  # another name for the same blob
+                if id(result) in self.given:  # another name for the same blob
+                    result.uses += self.uses[name] - any(result is known for known in inputs)
                 else:
                     result.uses = self.uses[name]
+                    self.given.add(id(result))
             self.known[name] = result
 
     def _made(self, node: NodeProto, inputs: list[Known]) -> Sequence[Known]:

@@ -33,7 +33,7 @@ class Node:
         name: str,
         readers: Sequence[Sequence[str]],
     ) -> None:
-        self.readers = readers  # the kinds of the nodes that read each result
+        self.readers = readers  # the kinds of nodes that read each result; "": an output
         self.proto, self.inputs, self.builder, self.opset = proto, inputs, builder, opset
         self.name = name
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}

@@ -76,6 +76,54 @@ def elu(at: Node) -> Blob:
     return at.layer("ELU", at.x, in_place=True, elu_param={"alpha": at.attribute("alpha", 1.0)})
 
 
+@reads("Selu")
+def selu(at: Node) -> Blob:
+    """ELU, Power."""
+    alpha, gamma = at.attribute("alpha", 1.67326324), at.attribute("gamma", 1.05070102)
+    return power(at, at.layer("ELU", at.x, suffix="elu", elu_param={"alpha": alpha}), scale=gamma)
+
+
+@reads("Celu")
+def celu(at: Node) -> Blob:
+    """Power, ELU, Power: α · elu(x / α)."""
+    alpha = at.attribute("alpha", 1.0)
+    if alpha == 1:
+        return at.layer("ELU", at.x, in_place=True)
+    narrow = at.layer("Power", at.x, suffix="narrow", power_param={"scale": 1 / alpha})
+    return power(at, at.layer("ELU", narrow, suffix="elu", in_place=True), scale=alpha)
+
+
+@reads("ThresholdedRelu")
+def thresholded_relu(at: Node) -> Blob:
+    """Threshold, Eltwise."""
+    limit = {"threshold": at.attribute("alpha", 1.0)}
+    passed = at.layer("Threshold", at.x, suffix="passed", threshold_param=limit)
+    return at.layer("Eltwise", at.x, passed, eltwise_param={"operation": "PROD"})
+
+
+@reads("Gelu")
+def gelu(at: Node) -> Blob:
+    """Power, Eltwise, TanH, where its approximation by tanh is meant."""
+    if at.attribute("approximate", "none") != "tanh":
+        raise Unreadable('no layer has the error function: export GELU with approximate="tanh"')
+    x = at.x
+    cube = at.layer("Power", x, suffix="cube", power_param={"power": 3})
+    root = float(np.sqrt(2 / np.pi))
+    inner = {"operation": "SUM", "coeff": [root, 0.044715 * root]}
+    gate = at.layer("Eltwise", x, cube, suffix="inner", eltwise_param=inner)
+    gate = at.layer("TanH", gate, suffix="tanh", in_place=True)
+    gate = at.layer("Power", gate, suffix="gate", in_place=True,
+                    power_param={"scale": 0.5, "shift": 0.5})  # fmt: skip
+    return at.layer("Eltwise", x, gate, eltwise_param={"operation": "PROD"})
+
+
+@reads("Mish")
+def mish(at: Node) -> Blob:
+    """BNLL, TanH, Eltwise."""
+    gate = at.layer("TanH", at.layer("BNLL", at.x, suffix="softplus"), suffix="gate", in_place=True)
+    return at.layer("Eltwise", at.x, gate, eltwise_param={"operation": "PROD"})
+
+
 @reads("Softplus")
 def softplus(at: Node) -> Blob:
     """BNLL."""
@@ -175,7 +223,7 @@ def identity(at: Node) -> Result:
     if found is None:
         raise Unreadable("it has no input")
     whole = at.kind == "Cast" and at.attribute("to") not in (1, 10, 11)
-    if whole and set(at.readers[0]) - {"Gather", "Compress"}:
+    if whole and set(at.readers[0]) - {"Gather", "Compress", ""}:
         raise Unreadable("it casts to another type than float, which blobs do not hold")
     return found
 

@@ -200,49 +200,12 @@ def average_pool(at: Node) -> Blob:
 def global_pool(at: Node) -> Blob:
     """Pooling with global_pooling."""
     method = "AVE" if at.kind == "GlobalAveragePool" else "MAX"
-    return _global(at, method)
+    return global_pooling(at, method)
 
 
-def _global(at: Node, method: str, suffix: str = "") -> Blob:
+def global_pooling(at: Node, method: str, suffix: str = "") -> Blob:
+    """Adds a pooling over the whole plane."""
     if at.x.rank != 4:
         raise Unreadable(f"Caffe pools N×C×H×W, not {shape_text(at.x.shape)}")
     settings = {"pool": method, "global_pooling": True}
     return at.layer("Pooling", at.x, suffix=suffix, pooling_param=settings)
-
-
-_KINDS = {
-    "ReduceMean": "MEAN",
-    "ReduceSum": "SUM",
-    "ReduceL1": "ASUM",
-    "ReduceSumSquare": "SUMSQ",
-    "ReduceMax": "",
-}
-
-
-@reads(*_KINDS)
-def reduce(at: Node) -> Blob:
-    """Pooling with global_pooling over a plane; Convolution with equal weights over the channels;
-    else Reduction over the last axes."""
-    x = at.x
-    given = at.numbers(1, "axes", "its axes")
-    axes = sorted(axis % x.rank for axis in given) if given else list(range(x.rank))
-    keeps = bool(at.attribute("keepdims", 1))
-    shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
-    final = shape if keeps else tuple(n for axis, n in enumerate(x.shape) if axis not in axes)
-    suffix = "" if final == shape else "reduced"
-    if axes == [2, 3] and x.rank == 4 and at.kind in ("ReduceMean", "ReduceMax"):
-        method = "AVE" if at.kind == "ReduceMean" else "MAX"
-        return at.reshape(_global(at, method, suffix), final)
-    if axes == [1] and x.rank == 4 and at.kind in ("ReduceMean", "ReduceSum"):
-        weight = np.full((1, x.shape[1], 1, 1), 1 / x.shape[1] if at.kind == "ReduceMean" else 1)
-        settings = {"num_output": 1, "kernel_size": [1], "bias_term": False}
-        y = at.layer("Convolution", x, suffix=suffix, blobs=[weight], convolution_param=settings)
-        return at.reshape(y, final)
-    if axes != list(range(axes[0], x.rank)) or at.kind == "ReduceMax":
-        raise Unreadable(f"a reduction over axes {axes} of {shape_text(x.shape)}")
-    settings = {"operation": _KINDS[at.kind], "axis": axes[0]}
-    short = x.shape[: axes[0]]
-    y = at.layer(
-        "Reduction", x, suffix="" if final == short else "reduced", reduction_param=settings
-    )
-    return at.reshape(y, final)

@@ -14,6 +14,8 @@ from ..builder import Blob
 from ..node import Node, Unreadable
 from ..registry import Result, reads
 
+_MOST_PARTS = 1024
+
 
 @reads("Concat")
 def concat(at: Node) -> Blob:
@@ -78,15 +80,27 @@ def slice_(at: Node) -> Blob:
             x = at.layer("Reverse", x, suffix=suffix, reverse_param={"axis": axis})
         elif step == 1:
             x = part(at, x, axis, first, last, suffix)
+        elif step > 1 and x.rank == 4 and axis > 1:
+            x = part(at, x, axis, first, last, f"cut{axis}")
+            x = _each_nth(at, x, axis, step, suffix)
         else:
             raise Unreadable(f"a step of {step}")
     return x
 
 
+def _each_nth(at: Node, x: Blob, axis: int, step: int, suffix: str) -> Blob:
+    """Returns each step-th row or column: a convolution that picks single pixels."""
+    channels = x.shape[1]
+    settings = {"num_output": channels, "bias_term": False, "group": channels, "kernel_size": [1],
+                "stride": [step, 1] if axis == 2 else [1, step]}  # fmt: skip
+    ones = np.ones((channels, 1, 1, 1), np.float32)
+    return at.layer("Convolution", x, suffix=suffix, blobs=[ones], convolution_param=settings)
+
+
 @reads("Gather")
 def gather(at: Node) -> Blob:
-    """Slice and Reshape for one index; Embed where rows of a constant are picked, BatchReindex
-    where rows of a blob are."""
+    """Slice and Reshape for one index, Slice and Concat for several; Embed where rows of a constant
+    are picked, BatchReindex where rows of a blob are."""
     if isinstance(at.inputs[0], np.ndarray):
         return _embedded(at, at.constant(0, "its table"))
     x, axis = at.x, at.attribute("axis", 0) % at.x.rank
@@ -96,11 +110,31 @@ def gather(at: Node) -> Blob:
         return at.layer("BatchReindex", x, at.blob(1))
     index = at.constant(1, "its index")
     if index.size != 1:
-        raise Unreadable("several indices at once")
+        return _chosen(at, x, axis, index)
     at_index = int(index.reshape(-1)[0]) % x.shape[axis]
     rest = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     same = rest == (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     return at.reshape(part(at, x, axis, at_index, at_index + 1, "" if same else "part"), rest)
+
+
+def _chosen(at: Node, x: Blob, axis: int, index: np.ndarray) -> Blob:
+    """Returns several positions of an axis, in any order."""
+    size = x.shape[axis]
+    if index.ndim != 1 or not index.size:
+        raise Unreadable("indices that make new axes")
+    if size > _MOST_PARTS:
+        raise Unreadable(f"indices into an axis of {size} (at most {_MOST_PARTS})")
+    if index.min() < -size or index.max() >= size:
+        raise Unreadable(f"an index beyond an axis of {size}")
+    chosen = [int(n) % size for n in index]
+    if chosen == list(range(chosen[0], chosen[0] + len(chosen))):
+        return part(at, x, axis, chosen[0], chosen[-1] + 1, "")
+    parts = _sliced(at, x, axis, list(range(1, size)), "each")
+    rest = [each for number, each in enumerate(parts) if number not in chosen]
+    if rest:
+        at.layers("Silence", *rest, suffix="rest", tops=0)
+    settings: dict[str, Any] = {} if axis == 1 else {"concat_param": {"axis": axis}}
+    return at.layer("Concat", *(parts[number] for number in chosen), **settings)
 
 
 def _embedded(at: Node, table: np.ndarray) -> Blob:
@@ -170,16 +204,21 @@ def unsqueeze(at: Node) -> Blob:
 
 @reads("Transpose")
 def transpose(at: Node) -> Blob:
-    """Permute; Reshape where only axes of length 1 move."""
+    """Permute; Reshape where only axes of length 1 move; nothing where one takes back another."""
     x = at.x
     order = list(at.attribute("perm", range(x.rank)[::-1]))
     if sorted(order) != list(range(x.rank)):
         raise Unreadable(f"perm {order} for {x.rank} axes")
     shape = tuple(x.shape[axis] for axis in order)
+    before = at.builder.permuted.get(x.layer)
+    if before is not None and [before[1][axis] for axis in order] == list(range(x.rank)):
+        return before[0]  # it takes back what an earlier one did
     moved = [axis for axis in order if x.shape[axis] != 1]
     if moved == sorted(moved):
         return at.reshape(x, shape)
-    return at.layer("Permute", x, permute_param={"order": order})
+    y = at.layer("Permute", x, permute_param={"order": order})
+    at.builder.permuted[y.layer] = (x, order)
+    return y
 
 
 @reads("Tile")
@@ -231,13 +270,3 @@ def space_to_depth(at: Node) -> Blob:
     y = at.reshape(x, (n, channels, height // s, s, width // s, s), "blocks")
     y = at.layer("Permute", y, suffix="order", permute_param={"order": [0, 3, 5, 1, 2, 4]})
     return at.reshape(y, (n, channels * s**2, height // s, width // s))
-
-
-@reads("ArgMax")
-def arg_max(at: Node) -> Blob:
-    """ArgMax; of equal values the larger index, whatever select_last_index says."""
-    x, axis = at.x, at.attribute("axis", 0) % at.x.rank
-    final = tuple(n for a, n in enumerate(x.shape) if a != axis)
-    keeps = bool(at.attribute("keepdims", 1))
-    y = at.layer("ArgMax", x, suffix="" if keeps else "kept", argmax_param={"axis": axis})
-    return y if keeps else at.reshape(y, final)
