@@ -107,8 +107,8 @@ static void FN(pack_groups)(const convolution_args *s, const FN(extent) *e, real
 }
 
 static int FN(forward_by_winograd)(const convolution_args *s, const FN(extent) *e) {
-    return FN(winograd_pays)(s, e->in_group, e->out_group, s->out[0], s->out[1]) &&
-           !FN(direct_beats_winograd)(s);
+    return FN(winograd_pays)(s, e->in_group, e->out_group, s->out[0], s->out[1],
+                             FN(direct_pays)(s) ? 0.93 : 0.75);
 }
 
 KERNEL(convolution_pack) {
@@ -203,7 +203,7 @@ KERNEL(convolution_backward_data) {
         return;
     }
     FN(extent) e = FN(extent_of)(s);
-    if (FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1])) {
+    if (FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1], 0.7)) {
         FN(winograd_convolve)(s, 1, a->dy, a->dx);
         return;
     }
@@ -269,7 +269,7 @@ KERNEL(convolution_backward_weight) {
         return;
     }
     if (WINOGRAD_POINTS * e.in_group * e.out_group <= WINOGRAD_MOST_SUMS &&
-        FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1])) {
+        FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1], 0.7)) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;
     }

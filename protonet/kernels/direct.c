@@ -118,36 +118,6 @@ static void FN(choose_multipliers)(FN(direct_job) *job) {
     job->few = step == 1 ? FN(few_1) : step == 2 ? FN(few_2) : FN(few_4);
 }
 
-/* The first `count` lanes of a vector, from and to memory that ends behind them. */
-#if defined(__AVX512F__) && REAL_IS_FLOAT
-INLINE VEC FN(load_some)(const real *from, int64_t count) {
-    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1 << count) - 1), from);
-}
-INLINE void FN(store_some)(real *to, VEC value, int64_t count) {
-    _mm512_mask_storeu_ps(to, (__mmask16)((1 << count) - 1), (__m512)value);
-}
-#else
-#define TILE_REST (TILE_ROWS % VECTOR_LANES ? TILE_ROWS % VECTOR_LANES : VECTOR_LANES)
-INLINE VEC FN(load_some)(const real *from, int64_t count) {
-    VEC value = {0};
-    if (count == LANES) return *(const VEC *)from;
-    if (count == TILE_REST)
-        memcpy(&value, from, sizeof(real) * TILE_REST);
-    else
-        for (int64_t i = 0; i < count; i++) value[i] = from[i];
-    return value;
-}
-INLINE void FN(store_some)(real *to, VEC value, int64_t count) {
-    if (count == LANES)
-        *(VEC *)to = value;
-    else if (count == TILE_REST)
-        memcpy(to, &value, sizeof(real) * TILE_REST);
-    else
-        for (int64_t i = 0; i < count; i++) to[i] = value[i];
-}
-#undef TILE_REST
-#endif
-
 /* `pixels` outputs of one vector of channels, turned, finished and stored. */
 static void FN(store_pixels)(const FN(direct_job) *job, int pixels, const VEC *sum, int vectors,
                              int64_t channel, int64_t at) {
@@ -326,17 +296,4 @@ static int FN(direct_pays)(const convolution_args *s) {
     const int64_t depth = s->channels / s->group * s->kernel[0] * s->kernel[1];
     return (step == 1 || step == 2 || step == 4) && outputs > LANES / 2 && depth >= 24 &&
            s->out[0] * s->out[1] > 0;
-}
-
-/* Whether it takes less time than Winograd's way, in cycles of one vector product, as measured. */
-static int FN(direct_beats_winograd)(const convolution_args *s) {
-    if (!FN(direct_pays)(s)) return 0;
-    const int64_t in = s->channels / s->group, out = s->outputs / s->group;
-    const int64_t down = (s->out[0] + 3) / 4, across = (s->out[1] + 3) / 4;
-    const double lanes = (double)LANES, both = (double)(in * out);
-    const double direct = 9 * both * (double)(s->n * s->out[0] * s->out[1]) / lanes / 0.93;
-    const double products = 36 * both * (double)(FN(panels_of)(s->n * down * across) * TILE_COLUMNS) /
-                            lanes / 0.9;
-    const double vectors = (double)((in + out) * s->n * down * ((across + LANES - 1) / LANES));
-    return direct < products + vectors * 1500;
 }

@@ -16,32 +16,42 @@ typedef int64_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real)
 #define BLOCK_M (TILE_ROWS * 12)
 #define BLOCK_N (TILE_COLUMNS * 64)
 
-/* One of the log2(LANES) rounds of a LANES × LANES transposition: row i is zipped with row
- * i + LANES / 2. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define ZIP(a, b, ...) __builtin_shuffle(a, b, (FN(lanes)){__VA_ARGS__})
 #else
 #define ZIP(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #endif
-#define ZIP_BOTH(low, high)                             \
-    for (int64_t i = 0; i < LANES / 2; i++) {           \
-        VEC a = from[i], b = from[i + LANES / 2];       \
-        to[2 * i] = low;                                \
-        to[2 * i + 1] = high;                           \
-    }
-static inline __attribute__((always_inline)) void FN(zip)(const VEC *from, VEC *to) {
+
+/* a[0], b[0], a[1], b[1] ... of the lower halves, and of the upper. */
 #if VECTOR_LANES == 16
-    ZIP_BOTH(ZIP(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
-             ZIP(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
+INLINE VEC FN(zip_low)(VEC a, VEC b) {
+    return ZIP(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+INLINE VEC FN(zip_high)(VEC a, VEC b) {
+    return ZIP(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
 #elif VECTOR_LANES == 8
-    ZIP_BOTH(ZIP(a, b, 0, 8, 1, 9, 2, 10, 3, 11), ZIP(a, b, 4, 12, 5, 13, 6, 14, 7, 15))
+INLINE VEC FN(zip_low)(VEC a, VEC b) { return ZIP(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE VEC FN(zip_high)(VEC a, VEC b) { return ZIP(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 #elif VECTOR_LANES == 4
-    ZIP_BOTH(ZIP(a, b, 0, 4, 1, 5), ZIP(a, b, 2, 6, 3, 7))
+INLINE VEC FN(zip_low)(VEC a, VEC b) { return ZIP(a, b, 0, 4, 1, 5); }
+INLINE VEC FN(zip_high)(VEC a, VEC b) { return ZIP(a, b, 2, 6, 3, 7); }
 #elif VECTOR_LANES == 2
-    ZIP_BOTH(ZIP(a, b, 0, 2), ZIP(a, b, 1, 3))
+INLINE VEC FN(zip_low)(VEC a, VEC b) { return ZIP(a, b, 0, 2); }
+INLINE VEC FN(zip_high)(VEC a, VEC b) { return ZIP(a, b, 1, 3); }
 #else
-    to[0] = from[0];
+INLINE VEC FN(zip_low)(VEC a, VEC b) { return (void)b, a; }
+INLINE VEC FN(zip_high)(VEC a, VEC b) { return (void)a, b; }
 #endif
+
+/* One of the log2(LANES) rounds of a LANES × LANES transposition: row i is zipped with row
+ * i + LANES / 2. */
+static inline __attribute__((always_inline)) void FN(zip)(const VEC *from, VEC *to) {
+    if (LANES == 1) to[0] = from[0];
+    for (int64_t i = 0; i < LANES / 2; i++) {
+        to[2 * i] = FN(zip_low)(from[i], from[i + LANES / 2]);
+        to[2 * i + 1] = FN(zip_high)(from[i], from[i + LANES / 2]);
+    }
 }
 
 /* a's rows and columns exchanged; b is scratch. */
@@ -73,6 +83,36 @@ static inline void FN(transpose_rows)(const real *from, int64_t from_row, int64_
 #pragma GCC unroll 16
     for (int64_t i = 0; i < LANES; i++) *(VEC *)(to + i * to_row) = a[i];
 }
+
+/* The first `count` lanes of a vector, from and to memory that ends behind them. */
+#if defined(__AVX512F__) && REAL_IS_FLOAT
+INLINE VEC FN(load_some)(const real *from, int64_t count) {
+    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1 << count) - 1), from);
+}
+INLINE void FN(store_some)(real *to, VEC value, int64_t count) {
+    _mm512_mask_storeu_ps(to, (__mmask16)((1 << count) - 1), (__m512)value);
+}
+#else
+#define TILE_REST (TILE_ROWS % VECTOR_LANES ? TILE_ROWS % VECTOR_LANES : VECTOR_LANES)
+INLINE VEC FN(load_some)(const real *from, int64_t count) {
+    VEC value = {0};
+    if (count == LANES) return *(const VEC *)from;
+    if (count == TILE_REST)
+        memcpy(&value, from, sizeof(real) * TILE_REST);
+    else
+        for (int64_t i = 0; i < count; i++) value[i] = from[i];
+    return value;
+}
+INLINE void FN(store_some)(real *to, VEC value, int64_t count) {
+    if (count == LANES)
+        *(VEC *)to = value;
+    else if (count == TILE_REST)
+        memcpy(to, &value, sizeof(real) * TILE_REST);
+    else
+        for (int64_t i = 0; i < count; i++) to[i] = value[i];
+}
+#undef TILE_REST
+#endif
 
 /* How a block of B (rows k..k+depth, columns j..j+width) is copied into panels of
  * TILE_COLUMNS columns, each row of a panel contiguous, the last panel padded with zeros. A
@@ -161,19 +201,18 @@ INLINE real FN(finished)(const FN(finish) *f, real value, real slope, int64_t co
     return value < f->low ? f->low : value > f->high ? f->high : value;
 }
 
-/* A row of a channel's sums, finished and stored at element `at` of y. */
+/* A row of a channel's sums, which is read in whole vectors, finished and stored at element `at` of
+ * y. */
 static void FN(store_row)(const FN(finish) *f, int64_t channel, int64_t at, const real *row,
                           int64_t width, real *y) {
-    if (!FN(finishes)(f)) {
-        memcpy(y + at, row, sizeof(real) * (size_t)width);
-        return;
+    const VEC slope = (VEC){0} + (f->row_slopes ? f->row_slopes[channel] : f->slope);
+    for (int64_t i = 0; i < width; i += LANES) {
+        const int64_t some = MIN(LANES, width - i);
+        VEC value = *(const VEC *)(row + i);
+        if (f->residual) value += FN(load_some)(f->residual + at + i, some);
+        if (f->what != PLAIN) value = FN(activated)(f, value, slope);
+        FN(store_some)(y + at + i, value, some);
     }
-    int64_t i = 0;
-    for (; i + LANES <= width; i += LANES)
-        *(VEC *)(y + at + i) = FN(finished_vector)(f, *(const VEC *)(row + i), channel, at + i);
-    const real slope = f->row_slopes ? f->row_slopes[channel] : f->slope;
-    const FN(finish) here = FN(finish_at)(f, 0, at, 0);
-    for (; i < width; i++) y[at + i] = FN(finished)(&here, row[i], slope, i);
 }
 
 /* tile[TILE_ROWS][TILE_COLUMNS] = sum over depth of a-panel column times b-panel row. */

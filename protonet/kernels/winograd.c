@@ -99,28 +99,52 @@ static void FN(winograd_filters)(const real *weight, int64_t o_step, int64_t i_s
 
 /* ---- tiles ---------------------------------------------------------------------------------- */
 
-/* Elements of a line of tiles: vectors read one tile beyond what they hold. */
-INLINE int64_t FN(line_size)(int64_t across) { return (across + LANES - 1) / LANES * LANES + LANES; }
-
-/* One row of the source to four lines: element 4 t + q - left goes to line q at t. */
-static void FN(part_row)(const real *row, int64_t size, int64_t left, int64_t count, real *padded,
-                         real *lines) {
-    const int64_t from = MAX(0, left), skip = MAX(0, -left);
-    const int64_t some = MAX(0, MIN(size - skip, 4 * count - from));
-    memcpy(padded + from, row + skip, sizeof(real) * (size_t)some);
-    for (int64_t t = 0; t < count; t++)
-        for (int q = 0; q < 4; q++) lines[q * count + t] = padded[4 * t + q];
+/* Lines: of the rows 4 g + r of a channel, element 4 t + q lies in line (r, q) at g pitch + t, where
+ * pitch = across + 1. So element (r, c) of tile (g, t) is in line (r % 4, c % 4), (r / 4) pitch + c / 4
+ * further on than tile (g, t) is, and neighbouring tiles are neighbouring lanes. */
+INLINE int64_t FN(line_size)(int64_t rows, int64_t across) {
+    return (rows + 1) * (across + 1) + 3 * LANES;
 }
 
-/* Rows top … top + rows - 1 of a plane; those outside it are 0, and so is `padded` where no row
- * lies, before and after. */
-static void FN(part_rows)(const real *plane, int64_t height, int64_t width, int64_t top,
-                          int64_t left, int rows, int64_t count, real *padded, real *lines) {
-    for (int r = 0; r < rows; r++, lines += 4 * count)
-        if (top + r < 0 || top + r >= height)
-            memset(lines, 0, sizeof(real) * (size_t)(4 * count));
-        else
-            FN(part_row)(plane + (top + r) * width, width, left, count, padded, lines);
+/* Four lines of one row: element 4 t + q of `padded` to lines[q size + t], t <= across. */
+#if VECTOR_LANES == 16
+#define QUARTER(a, b, q)                                                                         \
+    ZIP(a, b, q, q + 4, q + 8, q + 12, q + 16, q + 20, q + 24, q + 28, q, q + 4, q + 8, q + 12,   \
+        q + 16, q + 20, q + 24, q + 28)
+#elif VECTOR_LANES == 8
+#define QUARTER(a, b, q) ZIP(a, b, q, q + 4, q + 8, q + 12, q, q + 4, q + 8, q + 12)
+#elif VECTOR_LANES == 4
+#define QUARTER(a, b, q) ZIP(a, b, q, q + 4, q, q + 4)
+#else
+#define QUARTER(a, b, q) ((void)b, a)
+#endif
+INLINE void FN(split_row)(const real *padded, int64_t across, int64_t size, real *lines) {
+    for (int64_t t = 0; t <= across; t += LANES > 1 ? LANES / 2 : 1) {
+        const VEC a = *(const VEC *)(padded + 4 * t), b = *(const VEC *)(padded + 4 * t + LANES);
+        *(VEC *)(lines + t) = QUARTER(a, b, 0);
+        *(VEC *)(lines + size + t) = QUARTER(a, b, 1);
+        *(VEC *)(lines + 2 * size + t) = QUARTER(a, b, 2);
+        *(VEC *)(lines + 3 * size + t) = QUARTER(a, b, 3);
+    }
+}
+#undef QUARTER
+
+/* The lines of `rows` rows of tiles, from row `top` of a plane on and `left` before its columns, with
+ * `more` rows of elements behind them; 0 outside the plane. `padded` is 0 where no row is laid. */
+static void FN(split_rows)(const real *plane, int64_t height, int64_t width, int64_t top,
+                           int64_t left, int64_t rows, int more, int64_t across, real *padded,
+                           int64_t size, real *lines) {
+    const int64_t from = MAX(0, left), skip = MAX(0, -left);
+    const int64_t some = MAX(0, MIN(width - skip, 4 * (across + 1) - from));
+    for (int64_t r = 0; r < 4 * rows + more; r++) {
+        real *to = lines + r % 4 * 4 * size + r / 4 * (across + 1);
+        if (top + r >= 0 && top + r < height) {
+            memcpy(padded + from, plane + (top + r) * width + skip, sizeof(real) * (size_t)some);
+            FN(split_row)(padded, across, size, to);
+        } else
+            for (int q = 0; q < 4; q++)
+                for (int64_t t = 0; t <= across; t += LANES) *(VEC *)(to + q * size + t) = (VEC){0};
+    }
 }
 
 /* Where the values of one channel's tiles go: point p, panel j, from 0 + p point + j panel on. */
@@ -134,45 +158,90 @@ static void FN(place_points)(const FN(winograd) *w, const real *points, FN(point
                    points + point * width + panel * TILE_COLUMNS, sizeof(real) * TILE_COLUMNS);
 }
 
-/* This thread's scratch: a padded row, 24 lines, the points of a block's tiles. */
-static real *FN(winograd_scratch)(const FN(winograd) *w, real **lines, real **points) {
-    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
-    real *padded = workspace(WORKSPACE_PACK_B,
-                             sizeof(real) * (size_t)(28 * count + WINOGRAD_POINTS * width));
-    *lines = padded + 4 * count;
-    *points = *lines + 24 * count;
-    memset(padded, 0, sizeof(real) * (size_t)(4 * count));
-    return padded;
+/* Which lanes hold tiles, where several rows of tiles, with the gap behind each, are in a vector. */
+INLINE FN(lanes) FN(without_gaps)(int64_t across) {
+    FN(lanes) index;
+    for (int64_t lane = 0; lane < LANES; lane++)
+        index[lane] = (__typeof__(index[0]))MIN(LANES - 1, lane / across * (across + 1) + lane % across);
+    return index;
+}
+
+INLINE VEC FN(picked)(VEC value, FN(lanes) index) {
+#if defined(__GNUC__) && !defined(__clang__)
+    return __builtin_shuffle(value, index);
+#else
+    VEC found;
+    for (int64_t lane = 0; lane < LANES; lane++) found[lane] = value[index[lane]];
+    return found;
+#endif
+}
+
+/* What turns a vector of tiles, read from their lines, into their points. */
+typedef void FN(tile_points)(const real *lines, int64_t size, int64_t pitch, VEC *points);
+
+/* The tiles of one channel of a block: its planes begin at `start` and `image` apart. */
+INLINE void FN(transform_tiles)(const FN(winograd) *w, const real *start, int64_t image,
+                                int64_t height, int64_t width, int64_t top, int64_t left, int more,
+                                FN(tile_points) *transform, int64_t first, int64_t rows,
+                                FN(points_place) place) {
+    const int64_t across = w->across, pitch = across + 1, all = w->panels * TILE_COLUMNS + LANES;
+    const int64_t size = FN(line_size)(rows, across), row_size = 4 * pitch + 4 * LANES;
+    real *padded = workspace(WORKSPACE_PACK_B, sizeof(real) * (size_t)(row_size + 16 * size +
+                                                                       WINOGRAD_POINTS * all));
+    real *lines = padded + row_size, *points = lines + 16 * size;
+    memset(padded, 0, sizeof(real) * (size_t)row_size);
+    const int64_t together = MAX(1, LANES / pitch); /* rows of tiles in a vector */
+    const FN(lanes) index = FN(without_gaps)(across);
+    for (int64_t row = 0; row < rows;) { /* the rows of one image at a time */
+        const int64_t down = (first + row) % w->down, here = MIN(rows - row, w->down - down);
+        FN(split_rows)(start + (first + row) / w->down * image, height, width, 4 * down - top, left,
+                       here, more, across, padded, size, lines);
+        for (int64_t g = 0; g < here; g += together)
+            for (int64_t t = 0; t < across; t += LANES) {
+                VEC d[WINOGRAD_POINTS];
+                transform(lines + g * pitch + t, size, pitch, d);
+                real *to = points + (row + g) * across + t;
+                if (together > 1)
+                    for (int p = 0; p < WINOGRAD_POINTS; p++)
+                        *(VEC *)(to + p * all) = FN(picked)(d[p], index);
+                else
+                    for (int p = 0; p < WINOGRAD_POINTS; p++) *(VEC *)(to + p * all) = d[p];
+            }
+        row += here;
+    }
+    FN(place_points)(w, points, place);
+}
+
+INLINE void FN(input_tile)(const real *lines, int64_t size, int64_t pitch, VEC *d) {
+#pragma GCC unroll 6
+    for (int c = 0; c < 6; c++) {
+#pragma GCC unroll 6
+        for (int r = 0; r < 6; r++)
+            d[6 * r + c] = *(const VEC *)(lines + (4 * (r % 4) + c % 4) * size + r / 4 * pitch + c / 4);
+        FN(input_points)(d + c, 6);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < 6; r++) FN(input_points)(d + 6 * r, 1);
 }
 
 /* The tiles of one channel in a block, transformed. */
 static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
                                FN(points_place) place) {
-    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
-    real *lines, *points, *padded = FN(winograd_scratch)(w, &lines, &points);
-    for (int64_t row = 0; row < rows; row++) {
-        const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4 - w->top;
-        FN(part_rows)(w->x + image * w->x_image + channel * w->height * w->width, w->height,
-                      w->width, top, w->left, 6, count, padded, lines);
-        for (int64_t t = 0; t < w->across; t += LANES) {
-            VEC d[WINOGRAD_POINTS];
-#pragma GCC unroll 6
-            for (int c = 0; c < 6; c++) {
-#pragma GCC unroll 6
-                for (int r = 0; r < 6; r++)
-                    d[6 * r + c] = *(const VEC *)(lines + (4 * r + c % 4) * count + t + c / 4);
-                FN(input_points)(d + c, 6);
-            }
-            real *to = points + row * w->across + t;
-#pragma GCC unroll 6
-            for (int r = 0; r < 6; r++) {
-                FN(input_points)(d + 6 * r, 1);
-#pragma GCC unroll 6
-                for (int c = 0; c < 6; c++) *(VEC *)(to + (6 * r + c) * width) = d[6 * r + c];
-            }
-        }
+    FN(transform_tiles)(w, w->x + channel * w->height * w->width, w->x_image, w->height, w->width,
+                        w->top, w->left, 2, FN(input_tile), first, rows, place);
+}
+
+/* A tile of one vector of columns: the others of the panel hold nothing. */
+static void FN(narrow_tile)(int64_t depth, const real *a, const real *b, real *c, int64_t c_row,
+                            int64_t rows) {
+    VEC sum[TILE_ROWS];
+    for (int64_t i = 0; i < TILE_ROWS; i++) sum[i] = (VEC){0};
+    for (int64_t k = 0; k < depth; k++, a += TILE_ROWS, b += TILE_COLUMNS) {
+        const VEC row = *(const VEC *)b;
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < TILE_ROWS; i++) sum[i] += a[i] * row;
     }
-    FN(place_points)(w, points, place);
+    for (int64_t i = 0; i < rows; i++) *(VEC *)(c + i * c_row) = sum[i];
 }
 
 /* One point's product over the channels: sums (out × tiles) = filters × panels. */
@@ -180,46 +249,58 @@ static void FN(winograd_product)(const FN(winograd) *w, int64_t point, const rea
                                  real *sums) {
     const int64_t width = w->panels * TILE_COLUMNS, height = FN(padded_rows)(w->out);
     const real *filters = w->filters + point * height * w->in;
-    for (int64_t panel = 0; panel < w->panels; panel++)
-        for (int64_t o = 0; o < w->out; o += TILE_ROWS)
-            FN(tile)(w->in, filters + o * w->in,
-                     panels + (point * w->panels + panel) * w->in * TILE_COLUMNS,
-                     sums + (point * w->out + o) * width + panel * TILE_COLUMNS, width, 0, NULL,
-                     NULL, NULL, MIN(TILE_ROWS, w->out - o), TILE_COLUMNS);
+    for (int64_t panel = 0; panel < w->panels; panel++) {
+        const real *right = panels + (point * w->panels + panel) * w->in * TILE_COLUMNS;
+        const int narrow = w->rows * w->across - panel * TILE_COLUMNS <= LANES;
+        for (int64_t o = 0; o < w->out; o += TILE_ROWS) {
+            real *to = sums + (point * w->out + o) * width + panel * TILE_COLUMNS;
+            const int64_t some = MIN(TILE_ROWS, w->out - o);
+            if (narrow)
+                FN(narrow_tile)(w->in, filters + o * w->in, right, to, width, some);
+            else
+                FN(tile)(w->in, filters + o * w->in, right, to, width, 0, NULL, NULL, NULL, some,
+                         TILE_COLUMNS);
+        }
+    }
 }
 
 /* One output channel of a block, transformed back. */
 static void FN(winograd_output)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
                                 const real *sums) {
-    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS;
+    const int64_t width = w->panels * TILE_COLUMNS, tiles = rows * w->across;
+    const int64_t size = 4 * (tiles + LANES); /* of a line: four columns of each tile */
     const real bias = w->bias ? w->bias[channel] : 0;
-    real *lines = workspace(WORKSPACE_PACK_B, sizeof(real) * (size_t)(16 * count));
+    real *lines = workspace(WORKSPACE_PACK_B, sizeof(real) * (size_t)(4 * size));
+    for (int64_t t = 0; t < tiles; t += LANES) {
+        const real *from = sums + channel * width + t;
+        VEC m[WINOGRAD_POINTS];
+#pragma GCC unroll 6
+        for (int c = 0; c < 6; c++) {
+#pragma GCC unroll 6
+            for (int r = 0; r < 6; r++)
+                m[6 * r + c] = *(const VEC *)(from + (6 * r + c) * w->out * width);
+            FN(output_points)(m + c, 6);
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; r++) {
+            VEC *p = m + 6 * r, *to = (VEC *)(lines + r * size + 4 * t);
+            FN(output_points)(p, 1);
+            const VEC even = FN(zip_low)(p[0] + bias, p[2] + bias);
+            const VEC odd = FN(zip_low)(p[1] + bias, p[3] + bias);
+            const VEC more_even = FN(zip_high)(p[0] + bias, p[2] + bias);
+            const VEC more_odd = FN(zip_high)(p[1] + bias, p[3] + bias);
+            to[0] = FN(zip_low)(even, odd);
+            to[1] = FN(zip_high)(even, odd);
+            to[2] = FN(zip_low)(more_even, more_odd);
+            to[3] = FN(zip_high)(more_even, more_odd);
+        }
+    }
     for (int64_t row = 0; row < rows; row++) {
         const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4;
-        for (int64_t t = 0; t < w->across; t += LANES) {
-            const real *from = sums + channel * width + row * w->across + t;
-            VEC m[WINOGRAD_POINTS];
-#pragma GCC unroll 6
-            for (int c = 0; c < 6; c++) {
-#pragma GCC unroll 6
-                for (int r = 0; r < 6; r++)
-                    m[6 * r + c] = *(const VEC *)(from + (6 * r + c) * w->out * width);
-                FN(output_points)(m + c, 6);
-            }
-#pragma GCC unroll 4
-            for (int r = 0; r < 4; r++) {
-                FN(output_points)(m + 6 * r, 1);
-                real parts[4][LANES];
-                for (int c = 0; c < 4; c++) *(VEC *)parts[c] = m[6 * r + c] + bias;
-                real *to = lines + 4 * (r * count + t);
-                for (int64_t lane = 0; lane < LANES; lane++)
-                    for (int c = 0; c < 4; c++) to[4 * lane + c] = parts[c][lane];
-            }
-        }
         const int64_t at = image * w->y_image + (channel * w->out_height + top) * w->out_width;
         for (int r = 0; r < MIN(4, w->out_height - top); r++)
-            FN(store_row)(&w->finish, channel, at + r * w->out_width, lines + 4 * r * count,
-                          w->out_width, w->y);
+            FN(store_row)(&w->finish, channel, at + r * w->out_width,
+                          lines + r * size + 4 * row * w->across, w->out_width, w->y);
     }
 }
 
@@ -284,19 +365,23 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
     }
 }
 
-/* Whether it is worth it, by cycles: products at two vectors a cycle, transforms as measured. */
+/* Whether it takes less time than a way that comes to `rival` of the FMA peak, in cycles of one
+ * multiply-add of vectors; a vector of tiles takes some 1000 there and back, as measured. */
 static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
-                             int64_t width) {
+                             int64_t width, double rival) {
     if (!REAL_IS_FLOAT || LANES < 4 || s->axes != 2 || s->by_columns || in < 16 || out < 16) return 0;
     for (int axis = 0; axis < 2; axis++)
         if (s->kernel[axis] != 3 || s->stride[axis] != 1 || s->dilation[axis] != 1) return 0;
-    const int64_t tiles = s->n * ((height + 3) / 4) * ((width + 3) / 4);
-    const double lanes = 2 * (double)LANES, both = (double)(in * out);
-    const double direct = 9 * both * (double)(s->n * height * width) / lanes / 0.8;
-    const int64_t padded = (tiles + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
-    const double points = 36 * both * (double)padded / lanes / 0.8;
-    const double transforms = (double)((in + out) * tiles) * 500 / (double)LANES + both * 12;
-    return points + transforms < 0.9 * direct;
+    const double lanes = (double)LANES, both = (double)(in * out);
+    const int64_t down = (height + 3) / 4, across = (width + 3) / 4, tiles = s->n * down * across;
+    const int64_t together = MAX(1, LANES / (across + 1));
+    const int64_t inputs = s->n * ((down + together - 1) / together) * ((across + LANES - 1) / LANES);
+    const int64_t columns = (tiles + LANES - 1) / LANES * LANES;
+    const double direct = 9 * both * (double)(s->n * height * width) / lanes / rival;
+    const double products = 36 * both * (double)columns / lanes / 0.9;
+    const double tiling = 1000 * (double)(in * inputs + out * (columns / LANES));
+    const double filters = 4 * both; /* reading four times the weights; perhaps making them */
+    return products + tiling + filters < direct;
 }
 
 /* ---- the gradient of the filters: the same products the other way round ---------------------- */
@@ -322,31 +407,22 @@ INLINE void FN(tap_points)(const VEC *m, int step, VEC *g, int g_step) {
     g[2 * g_step] = far * (real)(1.0 / 6) - near + m[5 * step];
 }
 
+INLINE void FN(gradient_tile)(const real *lines, int64_t size, int64_t pitch, VEC *u) {
+    VEC e[16], half[24];
+    (void)pitch;
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) e[i] = *(const VEC *)(lines + i * size);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) FN(gradient_points)(e + c, 4, half + c, 4);
+#pragma GCC unroll 6
+    for (int r = 0; r < 6; r++) FN(gradient_points)(half + 4 * r, 1, u + 6 * r, 1);
+}
+
 /* The 4×4 tiles of one channel of dy in a block, transformed. */
 static void FN(winograd_gradient)(const FN(winograd) *w, int64_t first, int64_t rows,
                                   int64_t channel, FN(points_place) place) {
-    const int64_t count = FN(line_size)(w->across), width = w->panels * TILE_COLUMNS + LANES;
-    real *lines, *points, *padded = FN(winograd_scratch)(w, &lines, &points);
-    for (int64_t row = 0; row < rows; row++) {
-        const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4;
-        FN(part_rows)(w->y + image * w->y_image + channel * w->out_height * w->out_width,
-                      w->out_height, w->out_width, top, 0, 4, count, padded, lines);
-        for (int64_t t = 0; t < w->across; t += LANES) {
-            VEC e[16], half[24], u[6];
-#pragma GCC unroll 16
-            for (int i = 0; i < 16; i++) e[i] = *(const VEC *)(lines + i * count + t);
-#pragma GCC unroll 4
-            for (int c = 0; c < 4; c++) FN(gradient_points)(e + c, 4, half + c, 4);
-            real *to = points + row * w->across + t;
-#pragma GCC unroll 6
-            for (int r = 0; r < 6; r++) {
-                FN(gradient_points)(half + 4 * r, 1, u, 1);
-#pragma GCC unroll 6
-                for (int c = 0; c < 6; c++) *(VEC *)(to + (6 * r + c) * width) = u[c];
-            }
-        }
-    }
-    FN(place_points)(w, points, place);
+    FN(transform_tiles)(w, w->y + channel * w->out_height * w->out_width, w->y_image,
+                        w->out_height, w->out_width, 0, 0, 0, FN(gradient_tile), first, rows, place);
 }
 
 /* dweight += the sums of all points (out × in each), transformed back. */
