@@ -111,6 +111,27 @@ static int FN(forward_by_winograd)(const convolution_args *s, const FN(extent) *
                              FN(direct_pays)(s) ? 0.93 : 0.75);
 }
 
+/* Without a matrix of columns, if that pays. */
+static int FN(convolve_directly)(const convolution_args *s, int turned) {
+    const int along = FN(pixelwise_pays)(s);
+    const real *packed = s->packed;
+    if (!along && !FN(direct_pays)(s)) return 0;
+    if (!packed) {
+        const int64_t size = along ? FN(pixelwise_size)(s) : FN(direct_size)(s);
+        real *now = workspace(WORKSPACE_PACKED, (size_t)size);
+        if (along)
+            FN(pixelwise_pack)(s, turned, now);
+        else
+            FN(direct_pack)(s, turned, now);
+        packed = now;
+    }
+    if (along)
+        FN(pixelwise_convolve)(s, packed);
+    else
+        FN(direct_convolve)(s, packed);
+    return 1;
+}
+
 KERNEL(convolution_pack) {
     ARGS(convolution_pack);
     const convolution_args *s = &a->shape;
@@ -125,12 +146,12 @@ KERNEL(convolution_pack) {
     }
     if (FN(pixelwise_pays)(s)) {
         *size = FN(pixelwise_size)(s);
-        if (a->packed) FN(pixelwise_pack)(s, a->packed);
+        if (a->packed) FN(pixelwise_pack)(s, 0, a->packed);
         return;
     }
     if (FN(direct_pays)(s)) {
         *size = FN(direct_size)(s);
-        if (a->packed) FN(direct_pack)(s, a->packed);
+        if (a->packed) FN(direct_pack)(s, 0, a->packed);
         return;
     }
     *size = FN(groups_size)(s, &e);
@@ -148,25 +169,8 @@ KERNEL(convolution) {
         FN(winograd_convolve)(a, 0, a->x, a->y);
         return;
     }
+    if (FN(convolve_directly)(a, 0)) return;
     const real *packed = a->packed;
-    if (FN(pixelwise_pays)(a)) {
-        if (!packed) {
-            real *now = workspace(WORKSPACE_PACKED, (size_t)FN(pixelwise_size)(a));
-            FN(pixelwise_pack)(a, now);
-            packed = now;
-        }
-        FN(pixelwise_convolve)(a, packed);
-        return;
-    }
-    if (FN(direct_pays)(a)) {
-        if (!packed) {
-            real *now = workspace(WORKSPACE_PACKED, (size_t)FN(direct_size)(a));
-            FN(direct_pack)(a, now);
-            packed = now;
-        }
-        FN(direct_convolve)(a, packed);
-        return;
-    }
     if (!packed && !a->by_columns) {
         real *now = workspace(WORKSPACE_PARTIAL, (size_t)FN(groups_size)(a, &e));
         FN(pack_groups)(a, &e, now);
@@ -195,6 +199,34 @@ static void FN(convolve_back_image)(const convolution_backward_data_args *a, con
     }
 }
 
+/* Elements that lie densely to where strides put them, zeros between. */
+static void FN(spread)(const convolution_args *s, const real *dense, real *dx) {
+    const int64_t out = s->out[0] * s->out[1], size = s->size[0] * s->size[1];
+    PARALLEL_FOR(s->n * s->channels * size)
+    for (int64_t plane = 0; plane < s->n * s->channels; plane++) {
+        const real *from = dense + plane * out;
+        real *to = dx + plane * size;
+        memset(to, 0, sizeof(real) * (size_t)size);
+        for (int64_t row = 0; row < s->out[0]; row++, from += s->out[1])
+            for (int64_t i = 0; i < s->out[1]; i++)
+                to[row * s->stride[0] * s->size[1] + i * s->stride[1]] = from[i];
+    }
+}
+
+/* As a convolution of dy, if that pays. */
+static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
+    const convolution_args *s = &a->shape;
+    convolution_args turned;
+    if (s->axes != 2 || s->by_columns || !FN(turned_shape)(s, &turned)) return 0;
+    const int dense = turned.out[0] != s->size[0] || turned.out[1] != s->size[1];
+    const int64_t size = s->n * s->channels * turned.out[0] * turned.out[1];
+    turned.x = a->dy;
+    turned.y = dense ? workspace(WORKSPACE_RESULT, sizeof(real) * (size_t)size) : a->dx;
+    if (!FN(convolve_directly)(&turned, 1)) return 0;
+    if (dense) FN(spread)(s, turned.y, a->dx);
+    return 1;
+}
+
 KERNEL(convolution_backward_data) {
     ARGS(convolution_backward_data);
     const convolution_args *s = &a->shape;
@@ -207,6 +239,7 @@ KERNEL(convolution_backward_data) {
         FN(winograd_convolve)(s, 1, a->dy, a->dx);
         return;
     }
+    if (FN(convolve_back_directly)(a)) return;
     if (s->n == 1) {
         FN(convolve_back_image)(a, &e, 0, 1);
         return;

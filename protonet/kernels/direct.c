@@ -245,11 +245,11 @@ static int64_t FN(direct_size)(const convolution_args *s) { /* bytes of all grou
     return (int64_t)sizeof(real) * s->group * FN(packed_b_size)(d.outputs, d.depth);
 }
 
-static void FN(direct_pack)(const convolution_args *s, real *packed) {
+static void FN(direct_pack)(const convolution_args *s, int turned, real *packed) {
     const FN(direct) d = FN(direct_of)(s);
     for (int64_t g = 0; g < s->group; g++) {
-        FN(strided) weight = {(const real *)s->weight + g * d.outputs * d.depth, 1, d.depth};
-        FN(pack_all_b)(&weight, FN(pack_strided), d.outputs, d.depth,
+        const FN(filters) f = FN(filters_of)(s, g, turned);
+        FN(pack_all_b)(&f, FN(pack_filters), d.outputs, d.depth,
                        packed + g * FN(packed_b_size)(d.outputs, d.depth));
     }
 }

@@ -4,6 +4,7 @@
 #include "im2col.c"
 #include "depthwise.c"
 #include "winograd.c"
+#include "filters.c"
 #include "direct.c"
 #include "pixelwise.c"
 #include "convolution.c"

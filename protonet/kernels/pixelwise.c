@@ -243,17 +243,14 @@ static int64_t FN(pixelwise_size)(const convolution_args *s) { /* bytes of all g
     return (int64_t)sizeof(real) * s->group * FN(pixelwise_packed_size)(&d);
 }
 
-static void FN(pixelwise_pack)(const convolution_args *s, real *packed) {
+static void FN(pixelwise_pack)(const convolution_args *s, int turned, real *packed) {
     const FN(pixelwise) d = FN(pixelwise_of)(s);
     const int64_t parts = FN(parts_of)(d.out);
-    const real *weight = s->weight;
     for (int64_t g = 0; g < s->group; g++, packed += FN(pixelwise_packed_size)(&d)) {
-        for (int64_t part = 0; part < parts; part++) {
-            const int64_t from = d.out * part / parts, end = d.out * (part + 1) / parts;
-            FN(pack_a)(weight + from * d.depth, d.depth, 1, end - from, d.depth,
-                       packed + part * TILE_ROWS * d.depth);
-        }
-        weight += d.out * d.depth;
+        const FN(filters) f = FN(filters_of)(s, g, turned);
+        for (int64_t part = 0; part < parts; part++)
+            FN(pack_filter_rows)(&f, d.out * part / parts, d.out * (part + 1) / parts, d.depth,
+                                 packed + part * TILE_ROWS * d.depth);
     }
 }
 
