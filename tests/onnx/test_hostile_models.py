@@ -124,6 +124,64 @@ def test_attributes_that_make_no_sense_are_told(tmp_path: Path) -> None:
         assert "MaxPool" in refused(model.SerializeToString(), tmp_path)
 
 
+def test_names_that_are_no_text_are_told(tmp_path: Path) -> None:
+    model = one_node("Relu", [X]).SerializeToString()
+    assert "no text" in refused(model.replace(b"small", b"\xff\xfeall"), tmp_path)
+
+
+def test_a_filter_is_not_grown_beyond_all_measure(tmp_path: Path) -> None:
+    weight = np.ones((4, 3, 3, 3), np.float32)
+    model = one_node("Conv", [X], weight, pads=[0, 0, 0, 2**31])
+    assert "so uneven" in refused(model.SerializeToString(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"), [(np.ones(3, np.complex64), "complex"), (np.array(["a"]), "text")]
+)
+def test_tensors_that_hold_no_real_numbers_are_refused(
+    values: np.ndarray, reason: str, tmp_path: Path
+) -> None:
+    model = model_of([helper.make_node("Add", ["x", "c"], ["y"])], {"x": X}, {})
+    model.graph.initializer.append(onnx.numpy_helper.from_array(values, "c"))
+    assert reason in refused(model.SerializeToString(), tmp_path)
+
+
+def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
+    model = model_of([helper.make_node("Add", ["x", "c"], ["y"])], {"x": X}, {})
+    values = helper.make_tensor("c", 1, [1], [2.0])
+    places = helper.make_tensor("c_places", 7, [1], [3])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [8]))
+    assert "sparse" in refused(model.SerializeToString(), tmp_path)
+
+
+def test_what_is_changed_in_a_model_is_an_error_or_a_net(golden: Path, tmp_path: Path) -> None:
+    whole = (golden / "onnx" / "Inverted_script.onnx").read_bytes()
+    random = np.random.default_rng(0)
+    numbers = [0, -1, 1, 5, 2**31, 2**40, 2**62, -(2**62)]
+    for _ in range(150):
+        model = onnx.ModelProto.FromString(whole)
+        node = model.graph.node[random.integers(len(model.graph.node))]
+        tensor = model.graph.initializer[random.integers(len(model.graph.initializer))]
+        what = random.integers(5)
+        if what == 0 and tensor.dims:
+            tensor.dims[random.integers(len(tensor.dims))] = numbers[random.integers(8)]
+        elif what == 1:
+            tensor.data_type = int(random.integers(25))
+        elif what == 2 and node.attribute:
+            attribute = node.attribute[random.integers(len(node.attribute))]
+            attribute.i = numbers[random.integers(8)]
+            if attribute.ints:
+                attribute.ints[random.integers(len(attribute.ints))] = numbers[random.integers(8)]
+        elif what == 3:
+            other = model.graph.node[random.integers(len(model.graph.node))]
+            node.input[random.integers(len(node.input))] = other.output[0]
+        else:
+            node.op_type = model.graph.node[random.integers(len(model.graph.node))].op_type
+        (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+        with contextlib.suppress(Error):  # and nothing else
+            import_model(read_model(tmp_path / "m.onnx"))
+
+
 def test_the_command_stays_within_a_gigabyte(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     model = one_node("Relu", [X])

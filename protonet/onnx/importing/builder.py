@@ -92,6 +92,11 @@ class Builder:
         self.net.layer.append(param)
         return Blob(name, shape, len(self.net.layer) - 1)
 
+    def add_constant(self, name: str, array: np.ndarray) -> Blob:
+        """Adds numbers that nothing changes, as a Parameter layer."""
+        settings = {"parameter_param": {"shape": {"dim": list(array.shape)}}}
+        return self.add("Parameter", name, [], settings, [array])[0]
+
     def add(
         self, type: str, name: str, bottoms: Sequence[Blob], settings: Mapping[str, Any],
         blobs: Sequence[np.ndarray] = (), tops: int = 1, in_place: bool = False,

@@ -32,7 +32,8 @@ __all__ = ["Imported", "import_model"]
 _LEAST_OPSET = 7
 _MOST_PROBLEMS = 50
 _STANDARD = ("", "ai.onnx")
-_MISFITS = (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, OverflowError)
+_MISFITS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What numpy and Python say of inputs and attributes that are not what the operator takes."""
 
 Known = Blob | np.ndarray | None  # None: what a node that could not be read makes
 
@@ -63,7 +64,10 @@ def import_model(
     `strict_caffe` refuses layers that Caffe 1.0 does not have. Raises Error with all operators
     that cannot be read.
     """
-    return _Import(model, file, strict_caffe).run(batch, tuple(size))
+    try:
+        return _Import(model, file, strict_caffe).run(batch, tuple(size))
+    except UnicodeDecodeError:
+        raise Error(Diagnostic("E620", "a name in it is no text", (place(file),))) from None
 
 
 class _Import:
@@ -75,6 +79,8 @@ class _Import:
         self.opset = next((opsets[domain] for domain in _STANDARD if domain in opsets), 1)
         if self.opset < _LEAST_OPSET:
             raise self._wrong("E622", f"opset {self.opset} is older than {_LEAST_OPSET}")
+        if self.graph.sparse_initializer:
+            raise self._wrong("E622", "it keeps constants as sparse tensors, which are not read")
         self.known: dict[str, Known] = {
             tensor.name: tensor_array(tensor, file) for tensor in self.graph.initializer
         }
@@ -165,8 +171,11 @@ class _Import:
         inputs = {name for layer in layers if layer.type == "Input" for name in layer.top}
         for value in self.graph.output:
             found = self.known.get(value.name)
+            if isinstance(found, np.ndarray):
+                found = self.builder.add_constant(value.name, found)
+                self.known[value.name] = found
             if not isinstance(found, Blob):
-                raise self._wrong("E622", f'output "{value.name}" does not depend on any input')
+                raise self._wrong("E622", f'output "{value.name}" is made by no node that is read')
             name = found.name
             taken = set(outputs.values()) | inputs
             made = {top for layer in layers for top in layer.top}
@@ -222,15 +231,9 @@ class _Import:
         readers = [self.readers.get(output, []) for output in node.output]
         place = Node(node, inputs, self.builder, self.opset, name, readers)
         try:
-            made = reader(place)
-        except (
-            ValueError,
-            IndexError,
-            TypeError,
-            KeyError,
-            ZeroDivisionError,
-            OverflowError,
-        ) as error:
+            with np.errstate(all="ignore"):
+                made = reader(place)
+        except _MISFITS as error:
             raise Unreadable(f"its inputs or attributes do not fit together ({error})") from None
         return made if isinstance(made, list) else [made]
 

@@ -36,6 +36,7 @@ class Node:
         self.readers = readers  # the kinds of nodes that read each result; "": an output
         self.proto, self.inputs, self.builder, self.opset = proto, inputs, builder, opset
         self.name = name
+        self._constants: dict[int, Blob] = {}  # that were needed as blobs
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}
 
     @property
@@ -70,11 +71,16 @@ class Node:
         return None if found is None else [int(n) for n in found]
 
     def blob(self, index: int = 0) -> Blob:
-        """Returns an input that is a blob; a constant in its place has no layer."""
+        """Returns an input as a blob; a constant in its place becomes a Parameter layer."""
         found = self.inputs[index] if self.has(index) else None
-        if found is None or isinstance(found, np.ndarray):
-            raise Unreadable("its input is a constant")
-        return found
+        if found is None:
+            raise Unreadable("it lacks an input")
+        if not isinstance(found, np.ndarray):
+            return found
+        if index not in self._constants:
+            name = f"{self.name}/constant{index or ''}"
+            self._constants[index] = self.builder.add_constant(name, found)
+        return self._constants[index]
 
     @property
     def x(self) -> Blob:

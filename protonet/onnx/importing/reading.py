@@ -35,9 +35,12 @@ def read_model(path: FilePath) -> ModelProto:
         raise _wrong("E620", file, f"this is no ONNX model, or one cut off: {error}") from None
     if not model.graph.node and not model.graph.input:
         raise _wrong("E620", file, "this is no ONNX model: it has no graph")
-    _load_external(model, file)
-    for tensor in model.graph.initializer:
-        _judge(tensor, file)
+    try:
+        _load_external(model, file)
+        for tensor in model.graph.initializer:
+            _judge(tensor, file)
+    except UnicodeDecodeError:
+        raise _wrong("E620", file, "a name in it is no text") from None
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -94,7 +97,10 @@ def tensor_array(tensor: TensorProto, file: str) -> np.ndarray:
         array: np.ndarray = import_extra("onnx.numpy_helper", "onnx").to_array(tensor)
     except Exception as error:  # whatever numpy says of them
         raise _wrong("E621", file, f'tensor "{tensor.name}" is not sound: {error}') from None
-    return array
+    if array.dtype.kind in "cOSU":
+        kind = "complex numbers" if array.dtype.kind == "c" else "text"
+        raise _wrong("E621", file, f'tensor "{tensor.name}" holds {kind}, which no blob can')
+    return array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16 and less
 
 
 def _wrong(code: str, file: str, message: str) -> Error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from ..builder import Blob
 from ..node import Node, Unreadable
 from ..registry import reads
+
+_MOST_GROWN = 2**24  # numbers of a filter with zeros put into it
 
 Pads = tuple[list[int], list[int]]  # before and after the plane, for each axis
 
@@ -55,6 +58,9 @@ def _level(weight: np.ndarray, pads: Pads, dilation: list[int]) -> tuple[np.ndar
             raise Unreadable("uneven pads that no multiple of its dilation makes even")
         grown.append((max(0, gap // d), max(0, -gap // d)))
         common.append(max(before, after))
+    size = math.prod(n + sum(more) for n, more in zip(weight.shape, grown, strict=True))
+    if size > max(_MOST_GROWN, 4 * weight.size):
+        raise Unreadable("pads so uneven that no filter can make them even")
     return np.pad(weight, grown) if any(map(any, grown)) else weight, common
 
 

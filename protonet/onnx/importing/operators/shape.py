@@ -198,6 +198,8 @@ def unsqueeze(at: Node) -> Blob:
     x, axes = at.x, at.numbers(1, "axes", "its axes") or []
     rank = x.rank + len(axes)
     places = {axis % rank for axis in axes}
+    if len(places) != len(axes):
+        raise Unreadable("it names an axis twice")
     rest = iter(x.shape)
     return at.reshape(x, tuple(1 if axis in places else next(rest) for axis in range(rank)))
 
