@@ -20,7 +20,18 @@ import numpy as np
 
 from ._native import ffi, lib
 
-__all__ = ["Tape", "call", "choose_isa", "choose_threads", "isa", "pointers", "threads"]
+WAY_WINOGRAD = int(lib.WAY_WINOGRAD)  # of those that convolution_pack tells
+
+__all__ = [
+    "WAY_WINOGRAD",
+    "Tape",
+    "call",
+    "choose_isa",
+    "choose_threads",
+    "isa",
+    "pointers",
+    "threads",
+]
 
 
 class Tape:

@@ -137,24 +137,29 @@ KERNEL(convolution_pack) {
     const convolution_args *s = &a->shape;
     const FN(extent) e = FN(extent_of)(s);
     int64_t *size = a->size;
-    *size = 0;
+    size[0] = 0;
+    size[1] = WAY_AS_THEY_ARE;
     if (FN(is_depthwise)(s) || s->by_columns) return;
     if (FN(forward_by_winograd)(s, &e)) {
-        *size = FN(winograd_groups_size)(s, 0);
+        size[0] = FN(winograd_groups_size)(s, 0);
+        size[1] = WAY_WINOGRAD;
         if (a->packed) FN(winograd_pack_groups)(s, 0, a->packed);
         return;
     }
     if (FN(pixelwise_pays)(s)) {
-        *size = FN(pixelwise_size)(s);
+        size[0] = FN(pixelwise_size)(s);
+        size[1] = WAY_PIXELS;
         if (a->packed) FN(pixelwise_pack)(s, 0, a->packed);
         return;
     }
     if (FN(direct_pays)(s)) {
-        *size = FN(direct_size)(s);
+        size[0] = FN(direct_size)(s);
+        size[1] = WAY_DIRECT;
         if (a->packed) FN(direct_pack)(s, 0, a->packed);
         return;
     }
-    *size = FN(groups_size)(s, &e);
+    size[0] = FN(groups_size)(s, &e);
+    size[1] = WAY_COLUMNS;
     if (a->packed) FN(pack_groups)(s, &e, a->packed);
 }
 

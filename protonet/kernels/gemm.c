@@ -452,9 +452,10 @@ KERNEL(matmul_pack) {
     ARGS(matmul_pack);
     const matmul_args *s = &a->shape;
     int64_t *size = a->size;
-    *size = 0;
+    size[0] = size[1] = 0;
     if (FN(is_row_of_dots)(s) || s->k == 0 || s->n == 0) return;
-    *size = FN(packed_b_size)(s->n, s->k) * (int64_t)sizeof(real);
+    size[0] = FN(packed_b_size)(s->n, s->k) * (int64_t)sizeof(real);
+    size[1] = 1;
     FN(strided) b = {s->b, s->b_row, s->b_column};
     if (a->packed) FN(pack_all_b)(&b, FN(pack_strided), s->n, s->k, a->packed);
 }

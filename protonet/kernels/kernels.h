@@ -42,8 +42,8 @@ typedef struct {
     double beta;
     epilogue_args store; const void *packed;
 } matmul_args;
-/* *size (int64) = the bytes of B packed, 0 if the product reads it as it is; packed, if not NULL, is
- * filled with that. */
+/* size (int64[2]) = the bytes of B packed, 0 if the product reads it as it is, and which way that
+ * is: what is packed for one way does for all shapes that take it. packed, if not NULL, is filled. */
 typedef struct { matmul_args shape; void *packed; void *size; } matmul_pack_args;
 
 /* A convolution's geometry over `axes` spatial axes: x is n, channels, size[...]; y is
@@ -57,7 +57,9 @@ typedef struct {
     epilogue_args store;
     const void *packed; /* the weights as convolution_pack left them, or NULL */
     int64_t x_image; int64_t y_image; /* elements from one image to the next, 0: no gap */
+    int64_t pool; /* 1: y is the greatest of each 2×2 outputs; WAY_WINOGRAD, out even, no residual */
 } convolution_args;
+enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS };
 /* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
 typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;
 /* dx from dy; dx is set, not added to. */

@@ -20,6 +20,7 @@ typedef struct {
     int64_t down, across;                   /* rows of tiles of an image, tiles of a row */
     int64_t rows, panels;                   /* rows of tiles of a block, panels they fill */
     FN(finish) finish;                      /* at y */
+    int pool;                               /* y holds the greatest of each 2×2 outputs */
 } FN(winograd);
 
 /* ---- transforms: the 1-D ones, in place over values `step` apart ---------------------------- */
@@ -264,6 +265,17 @@ static void FN(winograd_product)(const FN(winograd) *w, int64_t point, const rea
     }
 }
 
+/* a[i] = the greatest of a[2 i], a[2 i + 1], b[2 i], b[2 i + 1]; NaN gives way to anything. */
+static void FN(greatest_of_four)(real *a, const real *b, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        real best = -REAL_MAX;
+        best = a[2 * i] > best ? a[2 * i] : best;
+        best = a[2 * i + 1] > best ? a[2 * i + 1] : best;
+        best = b[2 * i] > best ? b[2 * i] : best;
+        a[i] = b[2 * i + 1] > best ? b[2 * i + 1] : best;
+    }
+}
+
 /* One output channel of a block, transformed back. */
 static void FN(winograd_output)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
                                 const real *sums) {
@@ -297,10 +309,14 @@ static void FN(winograd_output)(const FN(winograd) *w, int64_t first, int64_t ro
     }
     for (int64_t row = 0; row < rows; row++) {
         const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4;
-        const int64_t at = image * w->y_image + (channel * w->out_height + top) * w->out_width;
-        for (int r = 0; r < MIN(4, w->out_height - top); r++)
-            FN(store_row)(&w->finish, channel, at + r * w->out_width,
-                          lines + r * size + 4 * row * w->across, w->out_width, w->y);
+        real *from = lines + 4 * row * w->across;
+        const int step = w->pool ? 2 : 1;
+        const int64_t y_width = w->out_width / step, y_height = w->out_height / step;
+        const int64_t at = image * w->y_image + (channel * y_height + top / step) * y_width;
+        for (int r = 0; r < MIN(4, w->out_height - top); r += step, from += step * size) {
+            if (w->pool) FN(greatest_of_four)(from, from + size, y_width);
+            FN(store_row)(&w->finish, channel, at + r / step * y_width, from, y_width, w->y);
+        }
     }
 }
 
@@ -520,7 +536,8 @@ static void FN(winograd_convolve)(const convolution_args *s, int back, const rea
     const int64_t outputs = back ? s->channels : s->outputs, out = outputs / s->group;
     const int64_t *from = back ? s->out : s->size, *to = back ? s->size : s->out;
     const int64_t x_image = !back && s->x_image ? s->x_image : inputs * from[0] * from[1];
-    const int64_t y_image = !back && s->y_image ? s->y_image : outputs * to[0] * to[1];
+    const int64_t plane = to[0] * to[1] / (!back && s->pool ? 4 : 1);
+    const int64_t y_image = !back && s->y_image ? s->y_image : outputs * plane;
     const real *filters = back ? NULL : s->packed;
     if (!filters) {
         real *now = workspace(WORKSPACE_PARTIAL, (size_t)FN(winograd_groups_size)(s, back));
@@ -528,7 +545,7 @@ static void FN(winograd_convolve)(const convolution_args *s, int back, const rea
         filters = now;
     }
     for (int64_t g = 0; g < s->group; g++) {
-        const int64_t at = g * out * to[0] * to[1];
+        const int64_t at = g * out * plane;
         FN(winograd) w = {.x = x + g * in * from[0] * from[1],
                           .bias = !back && s->bias ? (const real *)s->bias + g * out : NULL,
                           .filters = filters + g * FN(winograd_filters_size)(out, in),
@@ -538,7 +555,10 @@ static void FN(winograd_convolve)(const convolution_args *s, int back, const rea
                           .top = back ? 2 - s->pad[0] : s->pad[0],
                           .left = back ? 2 - s->pad[1] : s->pad[1],
                           .down = (to[0] + 3) / 4, .across = (to[1] + 3) / 4};
-        if (!back) w.finish = FN(group_finish)(s, g * out, at);
+        if (!back) {
+            w.finish = FN(group_finish)(s, g * out, at);
+            w.pool = (int)s->pool;
+        }
         FN(winograd_blocks)(&w);
     }
 }

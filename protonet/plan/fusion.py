@@ -8,11 +8,12 @@ from protonet.ir.protonet_pb2 import EltwiseParameter
 from protonet.layers.activation import Clip, PReLU, ReLU
 from protonet.layers.eltwise import Eltwise
 from protonet.layers.hard_activation import ReLU6
+from protonet.layers.pooling import Pooling
 
 from .product import Activation, Product
 from .program import Operation, Program, Value
 
-__all__ = ["fuse_activations", "fuse_sums"]
+__all__ = ["fuse_activations", "fuse_pools", "fuse_sums"]
 
 
 def fuse_activations(program: Program) -> None:
@@ -92,3 +93,40 @@ def _fusible(program: Program, value: Value, reader: Operation) -> Product | Non
     ):
         return product
     return None
+
+
+def fuse_pools(program: Program) -> None:
+    """The greatest of each 2×2 outputs is all that a product by Winograd's transforms stores,
+    where that is all that is read."""
+    for operation in list(program.operations):
+        value = operation.inputs[0] if operation.inputs else None
+        product = program.maker(value) if value is not None and _is_pair_pool(operation) else None
+        if (
+            isinstance(product, Product)
+            and value is not None
+            and program.only_reader(value) is operation
+            and product.residual is None
+            and _rises(product.activation)
+            and not any(size % 2 for size in value.shape[2:])
+            and product.by_winograd
+        ):
+            product.pools = True
+            product.outputs = operation.outputs
+            product.did.append(operation.name)
+            program.remove([operation])
+
+
+def _is_pair_pool(operation: Operation) -> bool:
+    layer = operation.layer
+    return (
+        isinstance(layer, Pooling)
+        and layer.is_max
+        and len(operation.outputs) == 1
+        and tuple(layer.window_size) == tuple(layer.stride) == (2, 2)
+        and not any(layer.pad)
+    )
+
+
+def _rises(rule: Activation | None) -> bool:
+    """Says whether the greatest value stays the greatest."""
+    return rule is None or (rule.slopes is None and rule.slope >= 0)

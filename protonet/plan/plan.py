@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
 
 from .arena import Arena
 from .folding import find_affine, fold_affine, join_affine
-from .fusion import fuse_activations, fuse_sums
+from .fusion import fuse_activations, fuse_pools, fuse_sums
 from .identities import drop_identities, prune
 from .joining import place_parts
 from .placement import place_values, work_in_place
@@ -45,6 +46,7 @@ PASSES: tuple[Callable[[Program], None], ...] = (
     fuse_activations,
     fuse_sums,
     fuse_activations,  # those that followed a sum
+    fuse_pools,
     place_parts,
     work_in_place,
 )
@@ -97,6 +99,7 @@ class Plan:
             if layer.type == "Input" or layer.is_data
             for top in node.tops
         }
+        self._packed: dict[tuple[Any, ...], np.ndarray] = {}  # weights, as kernels take them
         self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[Shape, ...], _Compiled] = OrderedDict()
         self._last = self._compiled_for(tuple(self.inputs.values()))
@@ -183,17 +186,22 @@ class Plan:
             step(program)
             if os.environ.get("PROTONET_DEBUG") == "plan":
                 _print_changes(step.__name__, before, program.listing())
-        return _Compiled(program, shapes)
+        return _Compiled(program, shapes, self._packed)
 
 
 class _Compiled:
     """The program for one set of input shapes; arenas that are not in use wait here."""
 
-    def __init__(self, program: Program, shapes: tuple[Shape, ...]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        shapes: tuple[Shape, ...],
+        packed: dict[tuple[Any, ...], np.ndarray],
+    ) -> None:
         self.program, self.shapes = program, shapes
         for operation in program.operations:
             if isinstance(operation, Product):
-                operation.pack()
+                operation.pack(packed)
         self.places: dict[Value, int]
         self.places, self.size = place_values(program)
         self._free: list[Arena] = [Arena(program, self.places, self.size)]

@@ -52,6 +52,8 @@ class Product(Operation):
         self.activation: Activation | None = None
         self.did: list[str] = []  # layers that became part of this one
         self.packed: np.ndarray | None = None
+        self.made = output.shape  # by the product itself, before it is pooled
+        self.pools = False
 
     @property
     def residual(self) -> Value | None:
@@ -97,15 +99,32 @@ class Product(Operation):
 
     # ---- lowering
 
-    def pack(self) -> None:
-        """Lays the weights out for the kernel, once for all arenas."""
-        name = "convolution_pack" if self.is_convolution else "matmul_pack"
-        size = np.zeros(1, np.int64)
-        shape = self._fields(self.weight, self.weight)
-        kernels.call(name, shape=shape, size=size)
-        if size[0]:
-            self.packed = np.zeros(int(size[0]) // self.weight.itemsize + 1, self.weight.dtype)
-            kernels.call(name, shape=shape, size=size, packed=self.packed)
+    @property
+    def by_winograd(self) -> bool:
+        """Says whether the kernel goes by Winograd's transforms, which can pool as they store."""
+        return self.is_convolution and self._packed_size()[1] == kernels.WAY_WINOGRAD
+
+    def pack(self, known: dict[tuple[Any, ...], np.ndarray]) -> None:
+        """Lays the weights out for the kernel, once for all arenas; what is `known` of the same
+        product over other shapes is used again."""
+        size, way = self._packed_size()
+        if not size:
+            return
+        key = (self.name, self.outputs[0].name, *self.did, size, way)
+        if key not in known:
+            packed = known[key] = np.zeros(size // self.weight.itemsize + 1, self.weight.dtype)
+            shape = self._fields(self.weight, self.weight)
+            kernels.call(self._pack_kernel, shape=shape, size=np.zeros(2, np.int64), packed=packed)
+        self.packed = known[key]
+
+    @property
+    def _pack_kernel(self) -> str:
+        return "convolution_pack" if self.is_convolution else "matmul_pack"
+
+    def _packed_size(self) -> tuple[int, int]:
+        size = np.zeros(2, np.int64)
+        kernels.call(self._pack_kernel, shape=self._fields(self.weight, self.weight), size=size)
+        return int(size[0]), int(size[1])
 
     def emit(self, memory: Callable[[Value], np.ndarray]) -> bool:
         fields = self._fields(memory(self.inputs[0]), memory(self.output))
@@ -127,10 +146,11 @@ class Product(Operation):
         if self.is_convolution:
             _, geometry = self.layer._geometry(source.shape)  # type: ignore[attr-defined]
             group: int = self.layer.group  # type: ignore[attr-defined]
-            shape = convolution_shape(geometry, group, source.shape, self.output.shape, axis)
+            shape = convolution_shape(geometry, group, source.shape, self.made, axis)
             return {
                 "x": x, "y": y, "weight": self.weight, "bias": self.bias,
-                "x_image": source.apart, "y_image": self.output.apart, **shape,
+                "x_image": source.apart, "y_image": self.output.apart,
+                "pool": int(self.pools), **shape,
             }  # fmt: skip
         inner = math.prod(source.shape[axis:])
         transposed: bool = self.layer.settings.transpose  # type: ignore[attr-defined]

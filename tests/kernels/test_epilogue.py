@@ -86,8 +86,38 @@ def test_convolution_stores_as_told(case: str, activation: str, dtype: type) -> 
         assert (y[:, y.shape[1] - gap :] == 77).all()
 
 
+@pytest.mark.parametrize("activation", ["none", "relu", "leaky", "relu6"])
+@pytest.mark.parametrize("size", [(14, 14), (22, 36), (8, 68)])
+def test_winograds_store_takes_the_greatest_of_each_four(
+    size: tuple[int, int], activation: str
+) -> None:
+    n, channels, outputs, gap = 3, 64, 65, 7
+    random = np.random.default_rng(1)
+    x = random.normal(size=(n, channels, *size)).astype(np.float32)
+    weight = random.normal(size=(outputs, channels, 3, 3)).astype(np.float32)
+    bias = random.normal(size=outputs).astype(np.float32)
+    shape: dict[str, Any] = {
+        "x": x, "weight": weight, "bias": bias, "store": ACTIVATIONS[activation], "n": n,
+        "channels": channels, "outputs": outputs, "group": 1, "axes": 2, "size": size,
+        "out": size, "kernel": [3, 3], "stride": [1, 1], "pad": [1, 1], "dilation": [1, 1],
+    }  # fmt: skip
+    told = np.zeros(2, np.int64)
+    kernels.convolution_pack(shape=shape, size=told)
+    if told[1] != kernels.WAY_WINOGRAD:
+        assert kernels.isa() == "scalar"  # without vectors nothing goes that way
+        return
+    whole = np.zeros((n, outputs, *size), np.float32)
+    kernels.convolution(y=whole, **shape)
+    rows, columns = size[0] // 2, size[1] // 2
+    expected = whole.reshape(n, outputs, rows, 2, columns, 2).max(axis=(3, 5))
+    made = with_gaps(np.zeros_like(expected), gap)
+    kernels.convolution(y=made, pool=1, y_image=made.shape[1], **shape)
+    np.testing.assert_array_equal(made[:, :-gap].reshape(expected.shape), expected)
+    assert (made[:, -gap:] == 77).all()
+
+
 def packed_by(pack: Any, shape: dict[str, Any], dtype: type) -> np.ndarray | None:
-    size = np.zeros(1, np.int64)
+    size = np.zeros(2, np.int64)
     pack(shape=shape, size=size)
     if not size[0]:
         return None
