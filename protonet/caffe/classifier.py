@@ -58,7 +58,11 @@ class Classifier(Net):
             pieces = np.stack([p[top : top + height, left : left + width] for p in pictures])
         name = self.inputs[0]
         fed = np.stack([self.transformer.preprocess(name, piece) for piece in pieces])
-        predictions = self.forward_all(None, **{name: fed})[self.outputs[0]]
+        predictions = self._run({name: fed})[self.outputs[0]]
         if oversample:
             predictions = predictions.reshape(len(pictures), 10, -1).mean(1)
         return predictions
+
+    def _run(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Returns the outputs for any number of prepared pieces; every blob can be looked at."""
+        return self.forward_all(None, **inputs)

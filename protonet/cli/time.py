@@ -10,8 +10,10 @@ import click
 
 from protonet.cli.amounts import size
 from protonet.cli.failure import colored
+from protonet.cli.plan_time import show_plan_time
 from protonet.cli.progress_bar import progress_bar
 from protonet.cli.python_layers import allow_python_layers
+from protonet.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,6 +51,9 @@ __all__ = ["time"]
     metavar="NAME",
     help="A stage for include and exclude rules; may be repeated.",
 )
+@click.option(
+    "--plan", is_flag=True, help="Time the net compiled for inference, operation by operation."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with exact numbers.")
 @allow_python_layers
 def time(
@@ -59,6 +64,7 @@ def time(
     threads: int | None,
     level: int,
     stages: tuple[str, ...],
+    plan: bool,
     as_json: bool,
 ) -> None:
     """Run NET forward and backward, layer by layer, and show the median time of each.
@@ -75,12 +81,16 @@ def time(
 
     if threads is not None:
         kernels.choose_threads(threads)
-    timed = Net(net, Phase.Value(phase.upper()), level=level, stages=stages)
+    built_for = Phase.Value("TEST" if plan else phase.upper())
+    timed = Net(net, built_for, level=level, stages=stages)
     try:
         warnings = [d for d in timed.diagnostics if d.severity is Severity.WARNING]
         if warnings:
             click.echo(render(warnings, color=colored(sys.stderr)), err=True)
         _fill_inputs(timed, batch)
+        if plan:
+            show_plan_time(timed, iterations, as_json)
+            return
         found = time_net(timed, iterations, progress_bar("timing"))
     finally:
         timed.close()
@@ -91,7 +101,7 @@ def time(
         f'"{timed.name}" in phase {phase.upper()}, {kernels.threads()} threads, '
         f"{kernels.isa()}; medians of {iterations} passes"
     )
-    _print(_table(found))
+    print_table(_table(found))
     click.echo(
         f"forward {found.forward_ms:.3f} ms, backward {found.backward_ms:.3f} ms, "
         f"both {found.forward_ms + found.backward_ms:.3f} ms"
@@ -145,17 +155,6 @@ def _totals(found: NetTime) -> tuple[float, float]:
         sum(layer.forward.ms for layer in found.layers),
         sum(layer.backward.ms for layer in found.layers if layer.backward),
     )
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    # Piped, a table is as wide as its contents; a narrow terminal folds, and cuts nothing off.
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    with console.capture() as printed:
-        console.print(table)
-    for line in printed.get().split("\n"):
-        click.echo(line.rstrip())
 
 
 def _document(net: Net, found: NetTime, threads: int, isa: str) -> dict[str, Any]:

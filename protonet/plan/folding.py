@@ -38,6 +38,9 @@ class ChannelAffine(Operation):
         did = f" [{', '.join(self.did)}]" if self.did else ""
         return super().__str__() + did
 
+    def macs(self) -> int:
+        return 0
+
     @property
     def in_place(self) -> bool:
         return True

@@ -11,8 +11,10 @@ import difflib
 import os
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,20 @@ def compile(
     return Plan(net, keep)
 
 
+@dataclass(frozen=True)
+class OperationTime:
+    """An operation as the listing has it, its median time and its floating-point operations."""
+
+    text: str
+    seconds: float
+    flop: int
+
+    @property
+    def gflop_per_s(self) -> float | None:
+        """None for an operation that sums no products."""
+        return self.flop / self.seconds / 1e9 if self.flop and self.seconds else None
+
+
 class Plan:
     """A net ready to run; made by `compile`. One plan serves many threads.
 
@@ -121,16 +137,27 @@ class Plan:
         finally:
             compiled.give(arena)
 
-    def time(self, rounds: int = 10) -> list[tuple[str, float]]:
-        """Returns each operation of the plan, as the listing has it, and its median seconds."""
+    def time(self, rounds: int = 10) -> tuple[list[OperationTime], float]:
+        """Returns the operations with the median time of each, and that of whole runs in seconds,
+        on noise of the shapes that ran last; operations that run behind the plan are left out."""
         compiled = self._last
+        random = np.random.default_rng(0)
+        inputs = {
+            name: random.uniform(-1, 1, shape) if len(shape) > 2 else np.zeros(shape)
+            for name, shape in zip(self.inputs, compiled.shapes, strict=True)
+        }
         arena = compiled.take()
-        seconds = np.zeros((rounds, len(arena.tapes)))
-        for row in seconds:
-            arena.time(row)
+        seconds, whole = np.zeros((rounds, len(arena.tapes))), np.zeros(rounds)
+        for index in range(rounds):
+            start = time.perf_counter()
+            arena.run(inputs)
+            whole[index] = time.perf_counter() - start
+            arena.time(seconds[index])
         compiled.give(arena)
-        medians = np.median(seconds, axis=0)
-        return [(str(op), float(s)) for (op, _), s in zip(arena.tapes, medians, strict=True)]
+        return [
+            OperationTime(str(operation), float(median), 2 * operation.macs())
+            for (operation, _), median in zip(arena.tapes, np.median(seconds, axis=0), strict=True)
+        ], float(np.median(whole))
 
     @property
     def activation_bytes(self) -> int:

@@ -86,6 +86,9 @@ class Product(Operation):
     def is_convolution(self) -> bool:
         return isinstance(self.layer, Convolution)
 
+    def macs(self) -> int:
+        return self.layer.macs([self.inputs[0].shape], [self.made])
+
     def strided(self, value: Value) -> bool:
         return self.is_convolution and self.channels_first and value is not self.residual
 

@@ -81,6 +81,10 @@ class Operation:
         """Says whether the output may take the place of the first input."""
         return self.layer.in_place
 
+    def macs(self) -> int:
+        """Returns the multiply-adds of one run; 0 where no products are summed."""
+        return self.layer.macs([v.shape for v in self.inputs], [v.shape for v in self.outputs])
+
     def emit(self, memory: Callable[[Value], np.ndarray]) -> bool:
         """Calls kernels of its own, where `memory` gives the array that begins where a value
         does; False if the layer's forward is to run instead."""

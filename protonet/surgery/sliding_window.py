@@ -17,12 +17,13 @@ from protonet.check.graph import build_graph
 from protonet.check.memory import machine_memory_bytes, memory_bytes
 from protonet.ir.protonet_pb2 import TEST, NetState
 from protonet.layers.base import shape_text
+from protonet.plan import compile
 from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
 
 from .fc_to_conv import SlidingNet, fc_to_conv
 from .input_shape import image_input, resize_input
 from .reach import Reach, reach_of
-from .running import run, running_net
+from .running import running_net
 from .trained_net import TrainedNet
 
 __all__ = ["SlidingWindow", "Tiling"]
@@ -73,7 +74,7 @@ class SlidingWindow:
             raise Error(f'output "{self.output}" is finer than the image')
         self.stride = (int(reach.stride[0]), int(reach.stride[1]))
         self.window = window or own or self._smallest()
-        self._net = running_net(self.sliding.trained, self.window)
+        self._plan = compile(running_net(self.sliding.trained, self.window))
 
     def _chosen(self, outputs: list[str], wanted: str | None) -> str:
         if wanted is not None:
@@ -204,6 +205,5 @@ class SlidingWindow:
         if self.reach.elsewhere:
             bottom, right = image.shape[1:]
         part = image[:, top * self.stride[0] : bottom, left * self.stride[1] : right]
-        run(self._net, self.input, part[None])
-        made: Scores = self._net.blobs[self.output].data[0]
+        made: Scores = self._plan.run(**{self.input: part[None]})[self.output][0]
         return made[:, row : row + len(down), column : column + len(across)].copy()
