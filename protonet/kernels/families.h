@@ -1,6 +1,7 @@
 /* The kernels, family by family, for one `real` of one instruction set. */
 #include "transcendental.h"
 #include "gemm.c"
+#include "matmul.c"
 #include "im2col.c"
 #include "depthwise.c"
 #include "winograd.c"

@@ -315,27 +315,34 @@ typedef struct { const real *b; int64_t row, column; } FN(strided);
 static void FN(pack_strided)(const void *source, real *packed, int64_t k, int64_t depth, int64_t j,
                              int64_t width) {
     const FN(strided) *s = source;
+    if (s->column == 1) { /* some panels at once: longer runs of each row */
+        for (int64_t at = 0; at < width; at += 4 * TILE_COLUMNS)
+            for (int64_t d = 0; d < depth; d++) {
+                const real *from = s->b + (k + d) * s->row + j;
+                for (int64_t i = at; i < MIN(width, at + 4 * TILE_COLUMNS); i += TILE_COLUMNS) {
+                    real *to = packed + i * depth + d * TILE_COLUMNS;
+                    if (width - i >= TILE_COLUMNS)
+                        memcpy(to, from + i, sizeof(real) * TILE_COLUMNS);
+                    else
+                        for (int64_t c = 0; c < TILE_COLUMNS; c++)
+                            to[c] = i + c < width ? from[i + c] : 0;
+                }
+            }
+        return;
+    }
     for (int64_t at = 0; at < width; at += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {
         int64_t some = MIN(TILE_COLUMNS, width - at);
         const real *from = s->b + k * s->row + (j + at) * s->column;
         if (some < TILE_COLUMNS) memset(packed, 0, sizeof(real) * TILE_COLUMNS * depth);
-        if (s->column == 1 && some == TILE_COLUMNS)
-            for (int64_t d = 0; d < depth; d++)
-                memcpy(packed + d * TILE_COLUMNS, from + d * s->row, sizeof(real) * TILE_COLUMNS);
-        else if (s->column == 1)
-            for (int64_t d = 0; d < depth; d++)
-                memcpy(packed + d * TILE_COLUMNS, from + d * s->row, sizeof(real) * some);
-        else {
-            int64_t d = 0;
-            if (s->row == 1 && some == TILE_COLUMNS)
-                for (; d + LANES <= depth; d += LANES)
-                    for (int64_t i = 0; i < TILE_COLUMNS; i += LANES)
-                        FN(transpose_rows)(from + i * s->column + d, s->column, LANES,
-                                           packed + d * TILE_COLUMNS + i, TILE_COLUMNS);
-            for (int64_t i = 0; i < some; i++)
-                for (int64_t e = d; e < depth; e++)
-                    packed[e * TILE_COLUMNS + i] = from[e * s->row + i * s->column];
-        }
+        int64_t d = 0;
+        if (s->row == 1 && some == TILE_COLUMNS)
+            for (; d + LANES <= depth; d += LANES)
+                for (int64_t i = 0; i < TILE_COLUMNS; i += LANES)
+                    FN(transpose_rows)(from + i * s->column + d, s->column, LANES,
+                                       packed + d * TILE_COLUMNS + i, TILE_COLUMNS);
+        for (int64_t i = 0; i < some; i++)
+            for (int64_t e = d; e < depth; e++)
+                packed[e * TILE_COLUMNS + i] = from[e * s->row + i * s->column];
     }
 }
 
@@ -375,21 +382,25 @@ static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64
                 else
                     FN(pack_a)(p->a + ic * p->a_row + kc * p->a_column, p->a_row, p->a_column,
                                rows, depth, packed_a);
-                for (int64_t j = 0; j < width; j += TILE_COLUMNS) {
+                /* A tile's rows of C follow one another where there is little else to do. */
+                const int by_rows = depth <= 64;
+                const int64_t row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+                const int64_t column_tiles = (width + TILE_COLUMNS - 1) / TILE_COLUMNS;
+                for (int64_t tile = 0; tile < row_tiles * column_tiles; tile++) {
+                    const int64_t i = (by_rows ? tile / column_tiles : tile % row_tiles) * TILE_ROWS;
+                    const int64_t j =
+                        (by_rows ? tile % column_tiles : tile / row_tiles) * TILE_COLUMNS;
                     const real *panel = p->packed_b
                                             ? p->packed_b + (jc + j) * p->k + kc * TILE_COLUMNS
                                             : packed_b + j * depth;
-                    for (int64_t i = 0; i < rows; i += TILE_ROWS) {
-                        FN(finish) finish;
-                        if (last && p->finish)
-                            finish = FN(finish_at)(p->finish, ic + i, jc + j, p->c_row);
-                        FN(tile)(depth, block + i * depth, panel,
-                                 p->c + (ic + i) * p->c_row + jc + j, p->c_row, beta,
-                                 last && p->row_bias ? p->row_bias + ic + i : NULL,
-                                 last && p->column_bias ? p->column_bias + jc + j : NULL,
-                                 last && p->finish ? &finish : NULL, MIN(TILE_ROWS, rows - i),
-                                 MIN(TILE_COLUMNS, width - j));
-                    }
+                    FN(finish) finish;
+                    if (last && p->finish)
+                        finish = FN(finish_at)(p->finish, ic + i, jc + j, p->c_row);
+                    FN(tile)(depth, block + i * depth, panel, p->c + (ic + i) * p->c_row + jc + j,
+                             p->c_row, beta, last && p->row_bias ? p->row_bias + ic + i : NULL,
+                             last && p->column_bias ? p->column_bias + jc + j : NULL,
+                             last && p->finish ? &finish : NULL, MIN(TILE_ROWS, rows - i),
+                             MIN(TILE_COLUMNS, width - j));
                 }
             }
         }
@@ -419,75 +430,4 @@ static void FN(product_shared)(const FN(product) *p) {
         else
             FN(product_part)(p, from, MIN(to, p->m), 0, p->n);
     }
-}
-
-/* y[i] = dot(matrix row i, x) + beta y[i] + bias[i]: bound by reading the matrix once. */
-static void FN(matrix_vector)(const real *matrix, int64_t matrix_row, const real *x, int64_t m,
-                              int64_t k, real *y, real beta, const real *bias,
-                              const FN(finish) *finish) {
-    PARALLEL_FOR(m * k)
-    for (int64_t i = 0; i < m; i++) {
-        const real *row = matrix + i * matrix_row;
-        VEC sum[4] = {{0}, {0}, {0}, {0}};
-        int64_t j = 0;
-        for (; j + 4 * LANES <= k; j += 4 * LANES)
-            for (int64_t u = 0; u < 4; u++)
-                sum[u] += *(const VEC *)(row + j + u * LANES) * *(const VEC *)(x + j + u * LANES);
-        VEC four = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-        real total = 0;
-        for (int64_t lane = 0; lane < LANES; lane++) total += four[lane];
-        for (; j < k; j++) total += row[j] * x[j];
-        if (bias) total += bias[i];
-        if (beta != 0) total += beta * y[i];
-        y[i] = finish ? FN(finished)(finish, total, finish->slope, i) : total;
-    }
-}
-
-/* Whether C is one row, each element of which is a product of vectors that lie as they are read. */
-INLINE int FN(is_row_of_dots)(const matmul_args *a) {
-    return a->m == 1 && a->b_row == 1 && a->a_column == 1 && !a->row_bias;
-}
-
-KERNEL(matmul_pack) {
-    ARGS(matmul_pack);
-    const matmul_args *s = &a->shape;
-    int64_t *size = a->size;
-    size[0] = size[1] = 0;
-    if (FN(is_row_of_dots)(s) || s->k == 0 || s->n == 0) return;
-    size[0] = FN(packed_b_size)(s->n, s->k) * (int64_t)sizeof(real);
-    size[1] = 1;
-    FN(strided) b = {s->b, s->b_row, s->b_column};
-    if (a->packed) FN(pack_all_b)(&b, FN(pack_strided), s->n, s->k, a->packed);
-}
-
-KERNEL(matmul) {
-    ARGS(matmul);
-    if (a->m == 0 || a->n == 0) return;
-    const real *left = a->a, *right = a->b;
-    real *c = a->c;
-    const FN(finish) finish = FN(finish_of)(&a->store, 0);
-    if (FN(is_row_of_dots)(a)) {
-        FN(matrix_vector)(right, a->b_column, left, a->n, a->k, c, (real)a->beta, a->column_bias,
-                          FN(finishes)(&finish) ? &finish : NULL);
-        return;
-    }
-    FN(strided) b = {right, a->b_row, a->b_column};
-    FN(product) p = {.a = left, .a_row = a->a_row, .a_column = a->a_column, .b = &b,
-                     .pack_b = FN(pack_strided), .packed_b = a->packed, .c = c, .m = a->m,
-                     .n = a->n, .k = a->k, .c_row = a->c_row, .beta = (real)a->beta,
-                     .row_bias = a->row_bias, .column_bias = a->column_bias,
-                     .finish = FN(finishes)(&finish) ? &finish : NULL};
-    if (a->k == 0) { /* an empty sum: beta C and the biases remain */
-        for (int64_t i = 0; i < a->m; i++)
-            for (int64_t j = 0; j < a->n; j++) {
-                real *to = c + i * a->c_row + j;
-                const FN(finish) here = FN(finish_at)(&finish, i, j, a->c_row);
-                *to = FN(finished)(&here, (a->beta == 0 ? 0 : (real)a->beta * *to) +
-                                              (p.row_bias ? p.row_bias[i] : 0) +
-                                              (p.column_bias ? p.column_bias[j] : 0),
-                                   here.slope, 0);
-            }
-        return;
-    }
-    FN(product_shared)(&p);
 }

@@ -24,8 +24,12 @@ def product(a, b, c, *, beta=0.0, row_bias=None, column_bias=None, transpose=(Fa
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1), (1, 500, 801), (3, 2, 5), (15, 33, 7), (29, 100, 1000), (200, 129, 400)]
-)
+    "shape",
+    [
+        (1, 1, 1), (1, 500, 801), (3, 2, 5), (7, 4, 33), (15, 33, 7), (29, 100, 1000),
+        (64, 1025, 1030), (200, 129, 400), (300, 150, 20),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("transpose", [(a, b) for a in (False, True) for b in (False, True)])
 def test_product_with_biases_and_beta_equals_numpy(isa, dtype, shape, transpose):
     m, n, k = shape
@@ -64,15 +68,17 @@ def test_product_of_whole_numbers_is_exact(m, n, k, ta, tb):
     np.testing.assert_array_equal(got, a @ b)
 
 
-def test_bits_do_not_depend_on_the_number_of_threads():
+@pytest.mark.parametrize("m", [1, 7, 300])
+def test_bits_do_not_depend_on_the_number_of_threads(m):
     random = np.random.default_rng(1)
-    a = random.standard_normal((300, 700)).astype(np.float32)
-    b = random.standard_normal((700, 500)).astype(np.float32)
+    a = random.standard_normal((m, 700)).astype(np.float32)
+    b = random.standard_normal((700, 501)).astype(np.float32)
     before = kernels.threads()
     results = []
     for threads in (1, 2, 3):
         kernels.choose_threads(threads)
-        results.append(product(a, b, np.zeros((300, 500), np.float32)))
+        c = np.zeros((m, 501), np.float32)
+        results.append(product(a, b, c, transpose=(False, True)))
     kernels.choose_threads(before)
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
