@@ -14,18 +14,29 @@ HERE = Path("protonet") / "kernels"
 OPTIMIZE = ["-std=gnu11", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 
 
-def openmp_flags() -> list[str]:
-    """Returns ["-fopenmp"] if the compiler has OpenMP; else the kernels run on one core."""
+def compiles(source: str, *flags: str) -> bool:
+    """Says whether the compiler makes a program of C source."""
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "probe.c"
-        source.write_text("#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }\n")
-        command = [*compiler, "-fopenmp", str(source), "-o", str(source.with_suffix(""))]
+        file = Path(folder) / "probe.c"
+        file.write_text(source)
+        command = [*compiler, *flags, str(file), "-o", str(file.with_suffix(""))]
         try:
-            found = subprocess.run(command, capture_output=True, check=False).returncode == 0
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
         except OSError:
-            found = False
-    return ["-fopenmp"] if found else []
+            return False
+
+
+def openmp_flags() -> tuple[list[str], list[str]]:
+    """Returns what to compile and what to link with; without OpenMP the kernels run on one core.
+
+    What gcc makes of a shared loop calls team.c; clang's calls its own library.
+    """
+    program = "int main(void) { return 0; }\n"
+    if not compiles("#include <omp.h>\n" + program, "-fopenmp"):
+        return [], []
+    is_clang = compiles("#ifndef __clang__\n#error\n#endif\n" + program)
+    return ["-fopenmp"], ["-fopenmp"] if is_clang else ["-pthread"]
 
 
 def declarations() -> str:
@@ -34,6 +45,7 @@ def declarations() -> str:
     return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
+COMPILE_FLAGS, LINK_FLAGS = openmp_flags()
 ffibuilder = FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
@@ -43,6 +55,7 @@ ffibuilder.set_source(
         str(HERE / name)
         for name in (
             "runtime.c",
+            "team.c",
             "isa_avx512.c",
             "isa_avx2.c",
             "isa_neon.c",
@@ -52,7 +65,7 @@ ffibuilder.set_source(
     ],
     depends=[str(path) for path in sorted([*HERE.glob("*.c"), *HERE.glob("*.h")])],
     include_dirs=[str(HERE)],
-    extra_compile_args=OPTIMIZE + openmp_flags(),
-    extra_link_args=openmp_flags(),
+    extra_compile_args=OPTIMIZE + COMPILE_FLAGS,
+    extra_link_args=LINK_FLAGS,
     libraries=["m"],
 )

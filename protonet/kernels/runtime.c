@@ -80,6 +80,7 @@ void replay(const step *steps, int64_t count, double *seconds) {
     }
 }
 
+#if !defined(_OPENMP) || defined(__clang__) /* else: team.c */
 int threads_count(void) {
 #ifdef _OPENMP
     return omp_get_max_threads();
@@ -95,6 +96,7 @@ void threads_choose(int count) {
     (void)count;
 #endif
 }
+#endif
 
 void *workspace(int slot, size_t size_bytes) {
     static _Thread_local struct { void *start; size_t size; } slots[WORKSPACE_SLOTS];

@@ -1,0 +1,184 @@
+/* The team that shares the kernels' loops: what `omp parallel for` calls, in place of the compiler's
+ * own library. There the caller waits until every thread of its team has come and gone, also those
+ * that a busy machine has not woken yet; here it does itself what nobody has begun, and waits for
+ * work that is under way alone. A loop is cut into more slices than there are threads, so that who
+ * is slow does fewer of them; what is computed does not depend on who does it.
+ *
+ * There is one team. A loop that begins while another caller's is shared, or inside a slice, is done
+ * by the thread that meets it. */
+#if defined(_OPENMP) && defined(__GNUC__) && !defined(__clang__)
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "table.h"
+
+#define HIDDEN __attribute__((visibility("hidden")))
+#define MOST_THREADS 256
+#define SLICES_A_THREAD 4
+#define SPINS 4000 /* some 100 µs of waiting before a thread goes to sleep */
+
+/* Slices of the present loop: its number, how many there are, and the next that nobody has begun.
+ * They change together, so that nobody takes a slice of one loop for a slice of another. */
+typedef uint64_t ticket;
+#define TICKET(loop, count, next) ((ticket)(loop) << 32 | (ticket)(count) << 16 | (ticket)(next))
+#define TICKET_COUNT(t) ((int)((t) >> 16 & 0xffff))
+#define TICKET_NEXT(t) ((int)((t) & 0xffff))
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_flag taken; /* by the loop that is shared now */
+    _Atomic ticket slices;
+    _Atomic int left, sleeping; /* slices not done; threads that wait for `wake` */
+    void (*run)(void *);
+    void *data;
+    _Atomic int threads; /* of the loop */
+    int helpers;         /* made so far */
+    uint32_t loop;
+} team = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
+          .taken = ATOMIC_FLAG_INIT};
+
+static _Thread_local int slice, slice_count = 1; /* what this thread is at */
+static _Thread_local int chosen;                 /* 0: as many threads as there are cores */
+
+HIDDEN int omp_get_thread_num(void) { return slice; }
+HIDDEN int omp_get_num_threads(void) { return slice_count; }
+
+static int cores(void) {
+    static int found;
+    if (!found) {
+        const char *wanted = getenv("OMP_NUM_THREADS");
+        int count = wanted ? atoi(wanted) : 0;
+#ifdef __linux__
+        cpu_set_t mine;
+        if (count < 1 && !sched_getaffinity(0, sizeof mine, &mine)) count = CPU_COUNT(&mine);
+#endif
+        if (count < 1) count = (int)sysconf(_SC_NPROCESSORS_ONLN);
+        found = count < 1 ? 1 : count > MOST_THREADS ? MOST_THREADS : count;
+    }
+    return found;
+}
+
+int threads_count(void) { return chosen ? chosen : cores(); }
+
+void threads_choose(int count) { chosen = count > MOST_THREADS ? MOST_THREADS : count; }
+
+static void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Begins the next slice of the present loop and does it; 0 if there is none for this thread. */
+static int do_a_slice(int helper) {
+    ticket now = atomic_load(&team.slices);
+    while (TICKET_NEXT(now) < TICKET_COUNT(now)) {
+        void (*const run)(void *) = team.run;
+        void *const data = team.data;
+        if (helper >= team.threads - 1) return 0;
+        /* If the ticket is still the same, so was all that was read since. */
+        if (!atomic_compare_exchange_weak(&team.slices, &now, now + 1)) continue;
+        slice = TICKET_NEXT(now);
+        slice_count = TICKET_COUNT(now);
+        run(data);
+        slice = 0;
+        slice_count = 1;
+        atomic_fetch_sub(&team.left, 1);
+        return 1;
+    }
+    return 0;
+}
+
+static int something_to_do(int helper) {
+    const ticket now = atomic_load(&team.slices);
+    return TICKET_NEXT(now) < TICKET_COUNT(now) && helper < team.threads - 1;
+}
+
+static void *help(void *number) {
+    const int helper = (int)(intptr_t)number;
+    for (;;) {
+        int spins = 0;
+        while (!do_a_slice(helper) && spins < SPINS) {
+            pause_briefly();
+            spins++;
+        }
+        if (spins < SPINS) continue;
+        pthread_mutex_lock(&team.lock);
+        atomic_fetch_add(&team.sleeping, 1);
+        while (!something_to_do(helper)) pthread_cond_wait(&team.wake, &team.lock);
+        atomic_fetch_sub(&team.sleeping, 1);
+        pthread_mutex_unlock(&team.lock);
+    }
+    return NULL;
+}
+
+/* A child process has none of the threads. */
+static void after_fork(void) {
+    pthread_mutex_init(&team.lock, NULL);
+    pthread_cond_init(&team.wake, NULL);
+    atomic_store(&team.slices, 0);
+    atomic_store(&team.sleeping, 0);
+    atomic_flag_clear(&team.taken);
+    team.helpers = 0;
+    slice = 0;
+    slice_count = 1;
+}
+
+/* Called by who has the team. If no thread can be made, the others do the work. */
+static void make_helpers(int wanted) {
+    static int prepared;
+    if (!prepared) prepared = !pthread_atfork(NULL, NULL, after_fork);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the threads of the program */
+    while (team.helpers < wanted) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, help, (void *)(intptr_t)team.helpers)) break;
+        pthread_detach(thread);
+        team.helpers++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Runs a loop; 1 for `threads` says that it is not worth a team. */
+HIDDEN void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, unsigned flags) {
+    (void)flags;
+    const int count = threads_count();
+    if (threads == 1 || count == 1 || slice_count > 1 || atomic_flag_test_and_set(&team.taken)) {
+        const int outer = slice, outer_count = slice_count;
+        slice = 0;
+        slice_count = 1;
+        run(data);
+        slice = outer;
+        slice_count = outer_count;
+        return;
+    }
+    if (team.helpers < count - 1) make_helpers(count - 1);
+    const int slices = count * SLICES_A_THREAD;
+    team.run = run;
+    team.data = data;
+    team.threads = count;
+    atomic_store(&team.left, slices);
+    atomic_store(&team.slices, TICKET(++team.loop, slices, 0));
+    if (atomic_load(&team.sleeping)) {
+        pthread_mutex_lock(&team.lock);
+        pthread_cond_broadcast(&team.wake);
+        pthread_mutex_unlock(&team.lock);
+    }
+    while (do_a_slice(-1)) {}
+    for (int spins = 0; atomic_load(&team.left); spins++)
+        if (spins < SPINS)
+            pause_briefly();
+        else
+            sched_yield();
+    atomic_flag_clear(&team.taken);
+}
+#endif
