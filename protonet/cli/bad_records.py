@@ -18,13 +18,13 @@ def _skip(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from protonet.data.bad_records import bad_records
 
     def tell() -> None:
-        bad_records.skipping = False
-        for message in list(bad_records.found)[:_MOST_SHOWN]:
+        found = bad_records.listed()
+        bad_records.clear()
+        for message in found[:_MOST_SHOWN]:
             click.echo(f"left out: {message}", err=True)
-        if len(bad_records.found) > _MOST_SHOWN:
+        if len(found) > _MOST_SHOWN:
             click.echo("…", err=True)
-        click.echo(f"protonet: {len(bad_records.found):,} bad records were left out", err=True)
-        bad_records.found.clear()
+        click.echo(f"protonet: {len(found):,} bad records were left out", err=True)
 
     bad_records.skipping = True
     context.call_on_close(tell)

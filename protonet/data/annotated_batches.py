@@ -105,7 +105,8 @@ class AnnotatedBatches:
                 found.append(self._changed(*_decoded(record, self._transformer), random))
             except DataError as error:
                 told = self._of_record(first, index, error)
-                bad_records.leave_out(told)
+                number = (first + index) % self._source.count
+                bad_records.leave_out(told, self._source.path, number)
                 found.append(told)
         good = stand_ins([isinstance(each, DataError) for each in found])
         pairs = [each for each in (found[i] for i in good or []) if not isinstance(each, DataError)]

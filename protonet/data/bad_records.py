@@ -10,18 +10,27 @@ __all__ = ["BadRecords", "bad_records", "stand_ins"]
 
 
 class BadRecords:
-    """What was left out so far, each record once; worker threads add to it."""
+    """What was left out so far, each record once; worker threads add to it as they come by."""
 
     def __init__(self) -> None:
         self.skipping = False
         """Whether bad records are left out, in all nets of this process."""
-        self.found: dict[str, None] = {}
+        self._found: dict[tuple[str, int], str] = {}
 
-    def leave_out(self, error: DataError) -> None:
-        """Notes a bad record, or raises its error."""
+    def leave_out(self, error: DataError, source: str, number: int) -> None:
+        """Notes a bad record of a database or list, or raises its error."""
         if not self.skipping:
             raise error
-        self.found[error.message] = None
+        self._found[source, number] = error.message
+
+    def listed(self) -> list[str]:
+        """Returns what is wrong with each, by source in the order of the records."""
+        return [message for _, message in sorted(self._found.items())]
+
+    def clear(self) -> None:
+        """Forgets them, and skips no more."""
+        self.skipping = False
+        self._found.clear()
 
 
 bad_records = BadRecords()

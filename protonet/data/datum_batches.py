@@ -42,7 +42,9 @@ class DatumBatches:
         records = self._reader.read(first, self._size)
         found = read_datums(records)
         tell = partial(_of_record, self._reader, first)
-        pictures = _pictures(records, found, self._transformer.decode_mode, tell)
+        pictures = _pictures(
+            records, found, self._transformer.decode_mode, tell, (self._source, first)
+        )
         shape = self._transformer.batch_shape(pictures, tell)
         images = array_in(spare, 0, (self._size, *shape), self._dtype)
         labels = array_in(spare, 1, (self._size,), self._dtype)
@@ -63,7 +65,8 @@ def first_image_shape(path: str, transformer: Transformer) -> tuple[int, int, in
         try:
             records = reader.read(0, 1)
             tell = partial(_of_record, reader, 0)
-            pictures = _pictures(records, read_datums(records), transformer.decode_mode, tell)
+            found, mode = read_datums(records), transformer.decode_mode
+            pictures = _pictures(records, found, mode, tell, (source, 0))
             return transformer.batch_shape(pictures, tell)
         finally:
             reader.close()
@@ -76,9 +79,15 @@ def _of_record(reader: LmdbReader, first: int, index: int, error: DataError) -> 
 
 
 def _pictures(
-    records: list[memoryview], found: npt.NDArray[np.void], mode: str, tell: Tell
+    records: list[memoryview],
+    found: npt.NDArray[np.void],
+    mode: str,
+    tell: Tell,
+    at: tuple[LmdbSource, int],
 ) -> Pictures:
-    """Returns the images of the records: raw ones where they lie, others decoded."""
+    """Returns the images of the records that are there in the source from a number on: raw ones
+    where they lie, others decoded."""
+    source, first = at
     raw = raw_images(found)
     others: dict[int, Image] = {}
     bad: dict[int, DataError] = {}
@@ -87,7 +96,7 @@ def _pictures(
             others[index] = datum_image(records[index], found[index], mode)
         except DataError as error:
             bad[index] = tell(index, error)
-            bad_records.leave_out(bad[index])
+            bad_records.leave_out(bad[index], source.path, (first + index) % source.count)
     if bad:
         chosen = stand_ins([index in bad for index in range(len(records))])
         if chosen is None:

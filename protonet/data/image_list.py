@@ -85,17 +85,23 @@ class ImageList:
         return f"{self.path}:{self._numbers[index] + 1}"
 
 
-class Images(Protocol):
-    """What names images and their labels: a list, a folder."""
+class Places(Protocol):
+    """What knows where images are named: a list, a folder."""
+
+    path: str
+
+    def where(self, index: int) -> str:
+        """Returns where an image is named, for messages."""
+        ...
+
+
+class Images(Places, Protocol):
+    """What names images and their labels."""
 
     def __len__(self) -> int: ...
 
     def entry(self, index: int) -> tuple[str, int]:
         """Returns path and label of an image."""
-        ...
-
-    def where(self, index: int) -> str:
-        """Returns where an image is named, for messages."""
         ...
 
 
@@ -127,7 +133,7 @@ def read_image(path: str, color: bool, height: int = 0, width: int = 0) -> Image
     return resized(image, height, width) if height else image
 
 
-def read_all(chosen: list[int], where: Callable[[int], str], read: Callable[[int], T]) -> list[T]:
+def read_all(chosen: list[int], images: Places, read: Callable[[int], T]) -> list[T]:
     """Returns what `read` gives for each chosen line; another one stands in for each that is bad
     and left out. Raises DataError with the place of the line."""
     found: list[T | DataError] = []
@@ -135,9 +141,9 @@ def read_all(chosen: list[int], where: Callable[[int], str], read: Callable[[int
         try:
             found.append(read(index))
         except DataError as error:
-            place = where(index)
+            place = images.where(index)
             told = error if error.message.startswith(place) else error.about(place)
-            bad_records.leave_out(told)
+            bad_records.leave_out(told, images.path, index)
             found.append(told)
     good = stand_ins([isinstance(each, DataError) for each in found])
     if good is None:
@@ -178,7 +184,7 @@ class ImageBatches:
         first = self._start + number * self._size
         positions = np.arange(first, first + self._size)
         chosen = [self._image_at(int(position)) for position in positions + self._skip]
-        found, labels = zip(*read_all(chosen, self._images.where, self._read), strict=True)
+        found, labels = zip(*read_all(chosen, self._images, self._read), strict=True)
         pictures = Pictures.of(found)
         shape = self._transformer.batch_shape(
             pictures,

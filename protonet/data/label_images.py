@@ -68,7 +68,7 @@ class LabelImageBatches(ImageBatches):
         first = self._start + number * self._size
         positions = np.arange(first, first + self._size)
         chosen = [self._image_at(int(position)) for position in positions + self._skip]
-        images, labels = zip(*read_all(chosen, self._pairs.where, self._read_pair), strict=True)
+        images, labels = zip(*read_all(chosen, self._pairs, self._read_pair), strict=True)
         batch = []
         for top, (found, transformer) in enumerate(
             ((images, self._transformer), (labels, self._label_transformer))

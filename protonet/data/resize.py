@@ -23,13 +23,12 @@ def resized(image: Image, height: int, width: int) -> Image:
     if image.shape[1:] == (height, width):
         return image
     out = np.empty((image.shape[0], height, width), np.uint8)
-    row_from, row_weight = _taps(image.shape[1], height, False)
-    column_from, column_weight = _taps(image.shape[2], width, True)
-    kernels.resize_picture(
-        pictures=Pictures.of([image]).places, y=out,
-        channels=image.shape[0], height=height, width=width,
-        row_from=row_from, row_weight=row_weight,
-        column_from=column_from, column_weight=column_weight,
+    row, row_weight = _taps(image.shape[1], height, False)
+    column, column_weight = _taps(image.shape[2], width, True)
+    kernels.bilinear_resize(
+        picture=Pictures.of([image]).places, y=out, planes=image.shape[0],
+        height=image.shape[1], width=image.shape[2], out_height=height, out_width=width,
+        row=row, row_weight=row_weight, column=column, column_weight=column_weight,
     )  # fmt: skip
     return out
 
@@ -47,6 +46,6 @@ def _taps(size: int, wanted: int, whole_at_the_edge: bool) -> tuple[Array, Array
     share = place - first
     if whole_at_the_edge:
         share[(first < 0) | (first >= size - 1)] = 0
-    sources = np.stack([first, first + 1], axis=1).astype(np.int64).clip(0, size - 1)
+    sources = np.stack([first, first + 1], axis=1).astype(np.int32).clip(0, size - 1)
     weights = np.stack([np.float32(1) - share, share], axis=1) * np.float32(2048)
     return sources, np.rint(weights).astype(np.int32)

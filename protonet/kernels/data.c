@@ -121,27 +121,3 @@ KERNEL(transform_pictures) {
 }
 
 #undef MAP_ROW
-
-KERNEL(resize_picture) {
-    ARGS(resize_picture);
-    const picture *p = a->pictures;
-    const int64_t *row_from = a->row_from, *column_from = a->column_from;
-    const int32_t *row_weight = a->row_weight, *column_weight = a->column_weight;
-    PARALLEL_FOR(4 * a->channels * a->height * a->width)
-    for (int64_t row = 0; row < a->channels * a->height; row++) {
-        int64_t c = row / a->height, h = row % a->height;
-        const uint8_t *plane = (const uint8_t *)(intptr_t)p->pixels + c * p->channel_step;
-        const uint8_t *upper = plane + row_from[2 * h] * p->row_step;
-        const uint8_t *lower = plane + row_from[2 * h + 1] * p->row_step;
-        uint8_t *y = (uint8_t *)a->y + row * a->width;
-        for (int64_t w = 0; w < a->width; w++) {
-            int64_t left = column_from[2 * w] * p->column_step;
-            int64_t right = column_from[2 * w + 1] * p->column_step;
-            int32_t before = column_weight[2 * w], after = column_weight[2 * w + 1];
-            int32_t above = (upper[left] * before + upper[right] * after) >> 4;
-            int32_t below = (lower[left] * before + lower[right] * after) >> 4;
-            int32_t sum = ((row_weight[2 * h] * above) >> 16) + ((row_weight[2 * h + 1] * below) >> 16);
-            y[w] = (uint8_t)((sum + 2) >> 2);
-        }
-    }
-}

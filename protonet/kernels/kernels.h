@@ -211,14 +211,6 @@ typedef struct {
     int64_t n; int64_t channels; int64_t height; int64_t width;
     int64_t mean_channel_step; int64_t mean_row_step; int64_t mean_column_step; double scale;
 } transform_pictures_args;
-/* y[c, h, w] = a picture of bytes, resized: the sum over i, j of rows.weight[h, i] / 2048 times
- * columns.weight[w, j] / 2048 times the picture at (rows.from[h, i], columns.from[w, j]), in
- * OpenCV's fixed point. from (int64) and weight (int32) have two entries for each h and w. */
-typedef struct {
-    const void *pictures; void *y; int64_t channels; int64_t height; int64_t width;
-    const void *row_from; const void *row_weight;
-    const void *column_from; const void *column_weight;
-} resize_picture_args;
 
 /* ---- recurrent steps --------------------------------------------------------------------- */
 
@@ -372,9 +364,10 @@ typedef struct {
 } pick_pixels_args;
 typedef struct { pick_pixels_args shape; const void *dy; void *dx; } pick_pixels_backward_args;
 /* y[h, w] from rows row[2h], row[2h + 1] with weights 1 - row_weight[h], row_weight[h], and columns
- * likewise. */
+ * likewise. If x is NULL the planes are the channels of a picture of bytes, y is bytes too, and the
+ * weights are int32 in 1/2048, two for each row and column, in OpenCV's fixed point. */
 typedef struct {
-    const void *x; void *y; const void *row; const void *row_weight;
+    const void *x; const void *picture; void *y; const void *row; const void *row_weight;
     const void *column; const void *column_weight; int64_t planes;
     int64_t height; int64_t width; int64_t out_height; int64_t out_width;
 } bilinear_resize_args;

@@ -116,25 +116,51 @@ KERNEL(pick_pixels_backward) {
     }
 }
 
-/* Rows first, over the whole width: vector code; then columns. */
+/* A row between two others: rows first, over the whole width, which is vector code; then columns. */
+static void FN(row_between)(const bilinear_resize_args *a, const real *above, const real *below,
+                            real down, real *y) {
+    const int32_t *column = a->column;
+    const real *column_weight = a->column_weight;
+    real *between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)a->width);
+    SIMD
+    for (int64_t i = 0; i < a->width; i++) between[i] = above[i] + down * (below[i] - above[i]);
+    SIMD
+    for (int64_t i = 0; i < a->out_width; i++) {
+        const real left = between[column[2 * i]], right = between[column[2 * i + 1]];
+        y[i] = left + column_weight[i] * (right - left);
+    }
+}
+
+/* The same of bytes: columns first, and each product is rounded as OpenCV rounds it. */
+static void FN(byte_row_between)(const bilinear_resize_args *a, const uint8_t *above,
+                                 const uint8_t *below, const int32_t *down, uint8_t *y) {
+    const int32_t *column = a->column, *column_weight = a->column_weight;
+    const int64_t step = ((const picture *)a->picture)->column_step;
+    for (int64_t i = 0; i < a->out_width; i++) {
+        const int64_t left = column[2 * i] * step, right = column[2 * i + 1] * step;
+        const int32_t before = column_weight[2 * i], after = column_weight[2 * i + 1];
+        const int32_t upper = (above[left] * before + above[right] * after) >> 4;
+        const int32_t lower = (below[left] * before + below[right] * after) >> 4;
+        y[i] = (uint8_t)((((down[0] * upper) >> 16) + ((down[1] * lower) >> 16) + 2) >> 2);
+    }
+}
+
 KERNEL(bilinear_resize) {
     ARGS(bilinear_resize);
-    const int32_t *row = a->row, *column = a->column;
-    const real *row_weight = a->row_weight, *column_weight = a->column_weight;
+    const picture *p = a->picture;
+    const int32_t *row = a->row;
     PARALLEL_FOR(a->planes * a->out_height * (a->width + 4 * a->out_width))
     for (int64_t at = 0; at < a->planes * a->out_height; at++) {
         const int64_t plane = at / a->out_height, h = at % a->out_height;
-        const real *x = (const real *)a->x + plane * a->height * a->width;
-        const real *above = x + row[2 * h] * a->width, *below = x + row[2 * h + 1] * a->width;
-        const real down = row_weight[h];
-        real *between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)a->width);
-        real *y = (real *)a->y + at * a->out_width;
-        SIMD
-        for (int64_t i = 0; i < a->width; i++) between[i] = above[i] + down * (below[i] - above[i]);
-        SIMD
-        for (int64_t i = 0; i < a->out_width; i++) {
-            const real left = between[column[2 * i]], right = between[column[2 * i + 1]];
-            y[i] = left + column_weight[i] * (right - left);
+        if (a->x) {
+            const real *x = (const real *)a->x + plane * a->height * a->width;
+            FN(row_between)(a, x + row[2 * h] * a->width, x + row[2 * h + 1] * a->width,
+                            ((const real *)a->row_weight)[h], (real *)a->y + at * a->out_width);
+        } else {
+            const uint8_t *x = (const uint8_t *)(intptr_t)p->pixels + plane * p->channel_step;
+            FN(byte_row_between)(a, x + row[2 * h] * p->row_step, x + row[2 * h + 1] * p->row_step,
+                                 (const int32_t *)a->row_weight + 2 * h,
+                                 (uint8_t *)a->y + at * a->out_width);
         }
     }
 }

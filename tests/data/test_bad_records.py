@@ -13,8 +13,9 @@ from small_data import MakeDatabase, MakeNet, numbered
 
 from protonet import Error, read_net
 from protonet.cli import main
-from protonet.data.bad_records import bad_records, stand_ins
+from protonet.data.bad_records import BadRecords, bad_records, stand_ins
 from protonet.data.datum import datum_bytes
+from protonet.data.errors import DataError
 
 IMAGES = numbered(6)
 
@@ -24,8 +25,7 @@ def skipping() -> Iterator[None]:
     """Bad records are left out."""
     bad_records.skipping = True
     yield
-    bad_records.skipping = False
-    bad_records.found.clear()
+    bad_records.clear()
 
 
 @pytest.fixture
@@ -46,8 +46,7 @@ def test_the_next_good_record_of_the_batch_stands_in(source: str, data_net: Make
     net = data_net(source, 3)
     assert labels(net, 4) == [[0, 0, 0], [3, 4, 3]] * 2
     np.testing.assert_array_equal(net.forward()["data"][1], IMAGES[0])
-    told = sorted(message.split("record ")[1][0] for message in bad_records.found)
-    assert told == ["1", "2", "5"]  # as workers come upon them
+    assert [message.split("record ")[1][0] for message in bad_records.listed()] == ["1", "2", "5"]
 
 
 @pytest.mark.usefixtures("skipping")
@@ -82,7 +81,15 @@ def test_files_that_cannot_be_read_are_left_out(
     )
     images = net.forward()["data"]
     np.testing.assert_array_equal(images[:5], np.stack([*IMAGES[:4], IMAGES[0]]))
-    assert [m.split("list.txt:")[1][0] for m in bad_records.found] == ["5", "6", "7"]
+    assert [m.split("list.txt:")[1][0] for m in bad_records.listed()] == ["5", "6", "7"]
+
+
+def test_bad_records_are_listed_in_their_order_whoever_found_them_first() -> None:
+    found = BadRecords()
+    found.skipping = True
+    for source, number in [("b", 2), ("a", 10), ("b", 1), ("a", 9), ("a", 10)]:
+        found.leave_out(DataError(f"{source}: record {number}"), source, number)
+    assert found.listed() == ["a: record 9", "a: record 10", "b: record 1", "b: record 2"]
 
 
 def test_stand_ins_go_around() -> None:
