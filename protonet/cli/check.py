@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protonet.cli.failure import FAILED, colored
+from protonet.cli.net_rules import level_and_stages
 
 if TYPE_CHECKING:
     from protonet.check.examine import Examination, View
@@ -26,14 +27,7 @@ __all__ = ["check"]
     type=click.Choice(["train", "test"], case_sensitive=False),
     help="Look at this phase only.",
 )
-@click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
-@click.option(
-    "--stage",
-    "stages",
-    multiple=True,
-    metavar="NAME",
-    help="A stage for include and exclude rules; may be repeated.",
-)
+@level_and_stages
 @click.option("--weights", metavar="FILE", help="Trained weights that should fit the nets.")
 @click.option(
     "--format",

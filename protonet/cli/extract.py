@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from protonet.cli.bad_records import skip_bad_records
+from protonet.cli.cores import threads
 from protonet.cli.progress_bar import progress_bar
 from protonet.cli.python_layers import allow_python_layers
 
@@ -24,7 +25,7 @@ __all__ = ["extract"]
     metavar="N",
     help="How many batches to run.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Cores to use; default all.")
+@threads
 @click.option("--force", is_flag=True, help="Replace the database if it is there.")
 @skip_bad_records
 @allow_python_layers
@@ -34,7 +35,6 @@ def extract(
     blobs: tuple[str, ...],
     out: str,
     iterations: int,
-    threads: int | None,
     force: bool,
 ) -> None:
     """Run NET in its TEST phase over N batches of its data, and write the rows of each BLOB to
@@ -43,14 +43,11 @@ def extract(
     An .h5 file holds a data set for each blob; an .npy file and an LMDB (float Datum records) one
     blob.
     """
-    from protonet import kernels
     from protonet.data.row_files import row_file
     from protonet.net import Net
     from protonet.plan import FedPlan
     from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
 
-    if threads is not None:
-        kernels.choose_threads(threads)
     run = Net(net, weights=weights)
     try:
         for name in blobs:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protonet.cli.amounts import amount, size
+from protonet.cli.net_rules import level_and_stages
 from protonet.cli.sizes import Sizes, WithSizes
 
 if TYPE_CHECKING:
@@ -27,14 +28,7 @@ __all__ = ["summary"]
     type=click.Choice(["train", "test"], case_sensitive=False),
     help="The phase to show: TEST, if the net has data in it.",
 )
-@click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
-@click.option(
-    "--stage",
-    "stages",
-    multiple=True,
-    metavar="NAME",
-    help="A stage for include and exclude rules; may be repeated.",
-)
+@level_and_stages
 @click.option(
     "--input",
     "sizes",

@@ -7,7 +7,9 @@ import sys
 import click
 
 from protonet.cli.bad_records import skip_bad_records
+from protonet.cli.cores import threads
 from protonet.cli.failure import colored
+from protonet.cli.net_rules import level_and_stages
 from protonet.cli.python_layers import allow_python_layers
 
 __all__ = ["test"]
@@ -26,28 +28,19 @@ _MOST_ELEMENTS = 1000  # of one output, of each batch
     metavar="N",
     help="How many batches to run.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Cores to use; default all.")
-@click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
-@click.option(
-    "--stage",
-    "stages",
-    multiple=True,
-    metavar="NAME",
-    help="A stage for include and exclude rules; may be repeated.",
-)
+@threads
+@level_and_stages
 @skip_bad_records
 @allow_python_layers
 def test(
     net: str,
     weights: str,
     iterations: int,
-    threads: int | None,
     level: int,
     stages: tuple[str, ...],
 ) -> None:
     """Run NET in its TEST phase over N batches of its data; print the outputs of each and their
     means, as Caffe's tool does."""
-    from protonet import kernels
     from protonet.net import Net
     from protonet.plan import FedPlan
     from protonet.prototxt.diagnostics import Severity, render
@@ -55,8 +48,6 @@ def test(
     from protonet.solvers.outputs import OutputMeans, outputs_of
     from protonet.solvers.text_log import element_texts
 
-    if threads is not None:
-        kernels.choose_threads(threads)
     tested = Net(net, level=level, stages=stages)
     try:
         warnings = [d for d in tested.diagnostics if d.severity is Severity.WARNING]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protonet.cli.amounts import size
+from protonet.cli.cores import threads
 from protonet.cli.failure import colored
+from protonet.cli.net_rules import level_and_stages
 from protonet.cli.plan_time import show_plan_time
 from protonet.cli.progress_bar import progress_bar
 from protonet.cli.python_layers import allow_python_layers
@@ -42,18 +44,11 @@ __all__ = ["time"]
     help="How many passes to take the median of.",
 )
 @click.option("--batch", type=click.IntRange(1), metavar="N", help="The batch of an Input layer.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Cores to use; default all.")
-@click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
-@click.option(
-    "--stage",
-    "stages",
-    multiple=True,
-    metavar="NAME",
-    help="A stage for include and exclude rules; may be repeated.",
-)
 @click.option(
     "--plan", is_flag=True, help="Time the net compiled for inference, operation by operation."
 )
+@threads
+@level_and_stages
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with exact numbers.")
 @allow_python_layers
 def time(
@@ -61,7 +56,6 @@ def time(
     phase: str,
     iterations: int,
     batch: int | None,
-    threads: int | None,
     level: int,
     stages: tuple[str, ...],
     plan: bool,
@@ -79,8 +73,6 @@ def time(
     from protonet.prototxt.diagnostics import Severity, render
     from protonet.timing import time_net
 
-    if threads is not None:
-        kernels.choose_threads(threads)
     built_for = Phase.Value("TEST" if plan else phase.upper())
     timed = Net(net, built_for, level=level, stages=stages)
     try:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from protonet.cli.bad_records import skip_bad_records
+from protonet.cli.cores import threads
 from protonet.cli.failure import colored
+from protonet.cli.net_rules import level_and_stages
 from protonet.cli.python_layers import allow_python_layers
 from protonet.cli.signals import EFFECTS, signals_to
 
@@ -49,7 +51,7 @@ AUTO = "auto"
     metavar="K",
     help="Keep the last K snapshots; default all.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Cores to use; default all.")
+@threads
 @click.option(
     "--display",
     type=click.IntRange(0),
@@ -65,14 +67,7 @@ AUTO = "auto"
     is_flag=True,
     help="Instead of training look for a good base_lr by growing it: protonet[plot].",
 )
-@click.option("--level", type=int, default=0, help="The level for include and exclude rules.")
-@click.option(
-    "--stage",
-    "stages",
-    multiple=True,
-    metavar="NAME",
-    help="A stage for include and exclude rules; may be repeated.",
-)
+@level_and_stages
 @click.option(
     "--sigint-effect",
     type=click.Choice(EFFECTS),
@@ -94,7 +89,6 @@ def train(
     weights: tuple[str, ...],
     resume: str | None,
     keep: int | None,
-    threads: int | None,
     display: int | None,
     log_json: str | None,
     tensorboard: str | None,
@@ -110,7 +104,6 @@ def train(
     it is; elsewhere the log is in Caffe's words. Ctrl-C (or SIGTERM) finishes the iteration,
     writes a snapshot and tells how to go on; a second one stops at once.
     """
-    from protonet import kernels
     from protonet.ir.document import read_solver_document
     from protonet.prototxt.diagnostics import Diagnostic, Error
     from protonet.solvers.checking import places, split_list
@@ -124,8 +117,6 @@ def train(
                 help="a state brings its own weights: leave --weights out",
             )
         )  # fmt: skip
-    if threads is not None:
-        kernels.choose_threads(threads)
     document = read_solver_document(solver)
     if not document.message.HasField("max_iter"):
         raise Error(
