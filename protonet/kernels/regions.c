@@ -17,17 +17,25 @@ KERNEL(judge_regions) {
     *(int64_t *)a->bad = bad;
 }
 
-/* Bin `at` of a side that starts at `start`: its positions, limited to 0 … size. */
+/* Bin `at` of a side that starts at `whole + start`: its positions, limited to 0 … size. A whole
+ * start is added after rounding: at · bin_size is often just a whole number. Products are made in
+ * double, where they are exact, so that fused multiply-adds give what others give. */
 typedef struct { int64_t from, to; } FN(bin);
 
-INLINE FN(bin) FN(bin_of)(int64_t at, real bin_size, real start, int64_t size) {
-    const int64_t from = (int64_t)floor((double)((real)at * bin_size + start));
-    const int64_t to = (int64_t)ceil((double)((real)(at + 1) * bin_size + start));
+INLINE real FN(edge_of)(double at, real bin_size, real start) {
+    return (real)(at * (double)bin_size + (double)start);
+}
+
+INLINE FN(bin) FN(bin_of)(int64_t at, real bin_size, real start, int64_t whole, int64_t size) {
+    const int64_t from = whole + (int64_t)floor((double)FN(edge_of)((double)at, bin_size, start));
+    const int64_t to = whole + (int64_t)ceil((double)FN(edge_of)((double)(at + 1), bin_size, start));
     return (FN(bin)){MIN(MAX(from, 0), size), MIN(MAX(to, 0), size)};
 }
 
-/* Where a region starts on the map and how large a bin is: Fast R-CNN's, on whole positions. */
-typedef struct { real top, left, bin_height, bin_width; } FN(frame);
+/* Where a region starts on the map (row + top, column + left) and how large a bin is. */
+typedef struct { int64_t row, column; real top, left, bin_height, bin_width; } FN(frame);
+
+/* Fast R-CNN's, on whole positions. */
 
 static FN(frame) FN(frame_of)(const roi_args *a, const real *roi) {
     const real scale = (real)a->scale, pad = (real)a->pad;
@@ -36,16 +44,17 @@ static FN(frame) FN(frame_of)(const roi_args *a, const real *roi) {
     const real top = (real)round((roi[2] - high) * scale);
     const real right = (real)round((roi[3] + wide) * scale);
     const real bottom = (real)round((roi[4] + high) * scale);
-    return (FN(frame)){top, left, MAX(bottom - top + 1, 1) / (real)a->out_height,
+    return (FN(frame)){(int64_t)top, (int64_t)left, 0, 0,
+                       MAX(bottom - top + 1, 1) / (real)a->out_height,
                        MAX(right - left + 1, 1) / (real)a->out_width};
 }
 
 /* Sets the bins of a region: those of its rows, then those of its columns. */
 static void FN(bins_of)(const roi_args *a, FN(frame) frame, FN(bin) *bins) {
     for (int64_t i = 0; i < a->out_height; i++)
-        bins[i] = FN(bin_of)(i, frame.bin_height, frame.top, a->height);
+        bins[i] = FN(bin_of)(i, frame.bin_height, frame.top, frame.row, a->height);
     for (int64_t i = 0; i < a->out_width; i++)
-        bins[a->out_height + i] = FN(bin_of)(i, frame.bin_width, frame.left, a->width);
+        bins[a->out_height + i] = FN(bin_of)(i, frame.bin_width, frame.left, frame.column, a->width);
 }
 
 /* The greatest of a bin for each of `some` channels, which stand side by side (positions are `step`
@@ -133,11 +142,11 @@ KERNEL(roi_max_pool_backward) {
 /* ---- position-sensitive pooling: bin (i, j) of output d from channel (d G + i) G + j ----- */
 
 static FN(frame) FN(sensitive_frame)(const roi_args *a, const real *roi) {
-    const real scale = (real)a->scale;
-    const real left = (real)round(roi[1]) * scale, top = (real)round(roi[2]) * scale;
-    const real right = ((real)round(roi[3]) + 1) * scale;
-    const real bottom = ((real)round(roi[4]) + 1) * scale;
-    return (FN(frame)){top, left, MAX(bottom - top, (real)0.1) / (real)a->out_height,
+    const double scale = (double)(real)a->scale;
+    const real left = (real)(round(roi[1]) * scale), top = (real)(round(roi[2]) * scale);
+    const real right = (real)((round(roi[3]) + 1) * scale);
+    const real bottom = (real)((round(roi[4]) + 1) * scale);
+    return (FN(frame)){0, 0, top, left, MAX(bottom - top, (real)0.1) / (real)a->out_height,
                        MAX(right - left, (real)0.1) / (real)a->out_width};
 }
 

@@ -18,7 +18,7 @@ from protonet.layers.base import Shape
 from protonet.net import Net
 from protonet.onnx.importing.net import Imported, import_model
 from protonet.onnx.importing.reading import read_model
-from protonet.onnx.verify import TOLERANCE, Difference, run_model
+from protonet.onnx.verify import TOLERANCE, Difference, run_model, showing
 from protonet.prototxt import format_text
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
@@ -89,12 +89,29 @@ def _verified(found: Imported, model: ModelProto, file: str) -> list[Difference]
         for name, blob in found.outputs.items()
     ]
     if not all(difference.is_small for difference in differences):
+        notes = [str(d) for d in differences if not d.is_small]
+        first = _first_difference(found, net, model, inputs)
+        if first is not None:
+            notes.append(f"the first blob that differs: {first}")
         raise Error(
             Diagnostic(
                 "E624",
                 f"{file}: the net gives other outputs than ONNX Runtime (by more than "
                 f"{TOLERANCE:g})",
-                notes=tuple(str(d) for d in differences if not d.is_small),
+                notes=tuple(notes),
             )
         )
     return differences
+
+
+def _first_difference(
+    found: Imported, net: Net, model: ModelProto, inputs: Mapping[str, np.ndarray]
+) -> Difference | None:
+    """Compares the blobs of a net that has run with the values that they stand for."""
+    values = run_model(showing(model, found.values.values()), inputs)
+    for blob, value in found.values.items():
+        if value in values:
+            difference = Difference.between(blob, net.blobs[blob].data, np.asarray(values[value]))
+            if not difference.is_small:
+                return difference
+    return None

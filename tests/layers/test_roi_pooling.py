@@ -70,6 +70,26 @@ def test_each_bin_gets_its_greatest_value(
     np.testing.assert_array_equal(y, want)
 
 
+def test_ends_of_bins_that_are_whole_stay_whole(isa: str) -> None:
+    """In float32 bins / count · count may lie just beside a whole number: Caffe rounds each
+    product before the region's start is added."""
+    x = values(1, 1, 24, 24).astype(np.float32)
+    corners = [(a, a + side) for a in (-13, -6, -2, 0, 3) for side in range(2, 14)]
+    rois = np.array([[0, a, a, b, b] for a, b in corners], np.float32)
+    for count in (3, 5, 6, 7):
+        settings = f"pooled_h: {count} pooled_w: {count} spatial_scale: 1"
+        net = run_layer(region_layer(settings), x=x, rois=rois, dtype=np.float32)
+        for number, (start, end) in enumerate(corners):
+            size = np.float32(end - start + 1) / np.float32(count)
+            ends = [start + math.ceil(np.float32(i + 1) * size) for i in range(count)]
+            starts = [start + math.floor(np.float32(i) * size) for i in range(count)]
+            for i in range(count):
+                part = x[0, 0][max(starts[i], 0) : max(ends[i], 0)]
+                part = part[:, max(starts[i], 0) : max(ends[i], 0)]
+                wanted = part.max() if part.size else 0
+                assert net.blobs["y"].data[number, 0, i, i] == wanted
+
+
 @pytest.mark.parametrize(
     "settings",
     [

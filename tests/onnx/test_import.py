@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ pytest.importorskip("onnxruntime")
 from onnx import helper  # noqa: E402
 from small_onnx import model_of, one_node  # noqa: E402
 
+from protonet.onnx import import_  # noqa: E402
 from protonet.onnx.exporting.model import export_net  # noqa: E402
 from protonet.onnx.exporting.registry import REFUSED  # noqa: E402
 from protonet.onnx.import_ import loaded_net, random_feeds  # noqa: E402
@@ -393,6 +395,31 @@ def test_a_blob_that_two_transposes_lead_back_to_is_not_overwritten() -> None:
         helper.make_node("Add", ["c", "d"], ["y"]),
     ]
     assert types(agrees(model_of(nodes, {"x": X}, {}))) == ["Sigmoid", "Power", "Eltwise"]
+
+
+def test_the_first_blob_that_differs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Tanh", ["c"], ["t"]),
+        helper.make_node("Conv", ["t", "w"], ["y"]),
+    ]
+    onnx.save(model_of(nodes, {"x": X}, {"w": numbers(4, 4, 1, 1)}), tmp_path / "m.onnx")
+
+    def changed(found: Imported) -> Any:
+        found.net.layer[2].type = "Sigmoid"
+        return loaded_net(found)
+
+    monkeypatch.setattr(import_, "loaded_net", changed)
+    with pytest.raises(Error) as refused:
+        import_.import_onnx(
+            tmp_path / "m.onnx", tmp_path / "n.prototxt", tmp_path / "w.caffemodel", verify=True
+        )
+    notes = refused.value.diagnostics[0].notes
+    assert [note.split(":")[0] for note in notes] == ["y", "the first blob that differs"]
+    assert notes[1].split()[5] == "c:"  # which Tanh has overwritten
+    assert not list(tmp_path.glob("n.*"))
 
 
 def test_constants_among_blobs_are_parameter_layers() -> None:

@@ -74,8 +74,8 @@ def _bins(at: Place, low: Value, high: Value, scale: float, group: int, size: in
 
 
 def _multiplied_and_added(at: Place, x: Value, factor: np.ndarray, summand: Value) -> Value:
-    """x · factor + summand, rounded once, as processors compute it: an end of a bin is often a
-    whole number, and may not be beside it."""
+    """x · factor + summand, rounded once: an end of a bin is often a whole number, and should not
+    be beside it."""
     given = (x, at.writer.lift(factor.astype(np.float32)[None]), summand)
     x, times, plus = (at.cast(value, "double") for value in given)
     return at.cast(x * times + plus, "float")
