@@ -1,6 +1,6 @@
 # make demo    trains LeNet on the digits inside the repository
 # make test    runs all tests        make lint    ruff and mypy
-# make bench   measures              make proto   regenerates the schema's code
+# make bench   measures, bench-kernels layer by layer      make proto   regenerates the schema's code
 # make docs    writes docs/layers.md and docs/onnx.md
 # Each makes .venv first, with all it needs; nothing is done again that is up to date.
 
@@ -11,7 +11,7 @@ KERNELS = $(wildcard protonet/kernels/*.c protonet/kernels/*.h) protonet/kernels
 PACKAGING = pyproject.toml setup.py
 DIGITS = models/lenet/data
 
-.PHONY: demo test lint bench proto docs clean
+.PHONY: demo test lint bench bench-kernels proto docs clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -52,13 +52,16 @@ lint: $(VENV)/installed-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed $(DIGITS)/train_lmdb/data.mdb
+bench: $(VENV)/installed-test $(DIGITS)/train_lmdb/data.mdb
+	$(BIN)/python tools/bench/inference.py
 	$(BIN)/python tools/bench/lenet.py
-	$(BIN)/python tools/bench/layers.py
 	$(BIN)/python tools/bench/data.py
 	$(BIN)/python tools/bench/update.py
 	$(BIN)/python tools/bench/parse.py
 	$(BIN)/python tools/bench/startup.py
+
+bench-kernels: $(VENV)/installed
+	$(BIN)/python tools/bench/layers.py
 
 proto: protonet/ir/protonet_pb2.py
 

@@ -100,3 +100,18 @@ def test_a_net_that_is_wrong_is_an_error() -> None:
     done = run("net.prototxt")
     assert done.exit_code == 1
     assert "error[E204]" in done.stderr
+
+
+def test_a_plan_has_a_row_for_each_operation_that_is_left() -> None:
+    done = run("net.prototxt", "--plan")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith('"small" as a plan')
+    assert lines[3].startswith("Convolution conv: data -> conv 2×4×6×6 [relu]")
+    assert [line.split()[0] for line in lines[3:7]] == [
+        "Convolution", "InnerProduct", "Accuracy", "SoftmaxWithLoss",
+    ]  # fmt: skip
+    document = json.loads(run("net.prototxt", "--plan", "--json").stdout)
+    assert document["operations"][0]["flop"] == 2 * (2 * 4 * 6 * 6) * (3 * 3 * 3)
+    assert document["run_ms"] > 0
+    assert document["activation_bytes"] > 0
