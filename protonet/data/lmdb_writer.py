@@ -7,6 +7,7 @@ and is continued by the next writer of the same plan.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ __all__ = ["LmdbWriter", "Plan", "write_lmdb"]
 
 _RECORDS_PER_TRANSACTION = 1000
 _FIRST_MAP_BYTES = 1 << 26
+_NEARLY_FULL_BYTES = 1 << 20
 _PLAN = "plan.json"
 
 Plan = Mapping[str, object]
@@ -98,9 +100,8 @@ def write_lmdb(path: str, replace: bool = False, plan: Plan | None = None) -> It
             writer.close()
         _put_in_place(folder, path)
     except (OSError, lmdb.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).rsplit(": ", 1)[-1]
         raise DataError(
-            f"cannot write {path}: {str(reason).lower()}",
+            f"cannot write {path}: {_reason(error, parent)}",
             code="E455",
             help=f"what is done is kept in {folder}: the same command goes on from there"
             if os.path.exists(os.path.join(folder, _PLAN))
@@ -128,6 +129,18 @@ def _writer(folder: str, plan: Plan | None) -> LmdbWriter:
         with open(file, "w", encoding="utf-8") as new:
             new.write(text)
     return LmdbWriter(folder)
+
+
+def _reason(error: OSError | lmdb.Error, folder: str) -> str:
+    """Returns why a database cannot be written. LMDB calls a write that the disk took only the
+    first part of an input/output error."""
+    reason = error.strerror if isinstance(error, OSError) else str(error).rsplit(": ", 1)[-1]
+    if reason != os.strerror(errno.EIO):
+        return str(reason).lower()
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
+            return os.strerror(errno.ENOSPC).lower()
+    return "not all of it could be written (a limit of file sizes, a quota or a failing disk)"
 
 
 def _judge_place(path: str, replace: bool) -> None:

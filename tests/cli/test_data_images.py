@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,31 @@ def test_a_full_disk_leaves_the_old_database_and_says_how_to_go_on(
     assert images()[0].shape == (3, 4, 5)
     assert "6 of them were there before" in convert("--force", "--gray").stdout
     assert images()[0].shape == (1, 4, 5)
+
+
+LIMITED = """
+import resource, sys
+from protonet.cli import main
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+sys.argv = ["protonet", "data", "convert", "images", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_file_that_cannot_grow_leaves_the_old_database_whole(folder: Path) -> None:
+    convert()
+    before = Path("db/data.mdb").read_bytes()
+    arguments = ["list.txt", "db", "--root", "pets", "--force", "--resize", "200x200"]
+    command = [sys.executable, "-c", LIMITED, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error[E455]: cannot write db: not all of it could be written" in done.stderr
+    assert "the same command goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert Path("db/data.mdb").read_bytes() == before
+    assert run("images", *arguments).exit_code == 0
+    assert images()[5].shape == (3, 200, 200)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from small_training import RULE_FIELDS, write_small, write_solver
 
@@ -97,6 +98,53 @@ def test_the_number_of_threads_may_change_in_between(folder: Path) -> None:
     finally:
         kernels.choose_threads(before)
     assert bits(resumed) == bits(straight)
+
+
+PICTURES = """
+name: "pictures"
+layer { name: "data" type: "ImageData" top: "x" top: "label"
+  image_data_param { source: "pictures.txt" batch_size: 4 shuffle: true rand_skip: 5 }
+  transform_param { crop_size: 6 mirror: true scale: 0.01 mean_value: 100 max_rotation: 20
+    random_resize_param { min_size: 7 max_size: 11 }
+    distort_param { brightness_prob: 0.5 brightness_delta: 20 contrast_prob: 0.5
+      contrast_lower: 0.5 contrast_upper: 1.5 hue_prob: 0.5 hue_delta: 18 saturation_prob: 0.5
+      saturation_lower: 0.5 saturation_upper: 1.5 } } }
+layer { name: "ip1" type: "InnerProduct" bottom: "x" top: "a"
+  inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layer { name: "drop" type: "Dropout" bottom: "a" top: "a" }
+layer { name: "ip2" type: "InnerProduct" bottom: "a" top: "y"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("rule", RULE_FIELDS)
+def test_augmented_pictures_go_on_where_they_were_with_other_threads(
+    folder: Path, rule: str
+) -> None:
+    random = np.random.default_rng(4)
+    for index in range(7):
+        pixels = random.integers(0, 256, (9, 8, 3), dtype=np.uint8)
+        PIL.Image.fromarray(pixels).save(f"{index}.png")
+    Path("pictures.txt").write_text("".join(f"{index}.png {index % 3}\n" for index in range(7)))
+    path = write_small(
+        folder, net=PICTURES, type=rule, snapshot=5, max_iter=10, **RULE_FIELDS[rule]
+    )
+    before = kernels.threads()
+    solvers = []
+    try:
+        for threads, state in ((1, None), (3, "snapshots/small_iter_5.solverstate")):
+            kernels.choose_threads(threads)
+            solver = Solver(path)
+            losses: list[IterationDone] = []
+            solver.on_iteration(losses.append)
+            solver.solve(state)
+            solver.close()
+            solvers.append((bits(solver), losses[-5:]))
+    finally:
+        kernels.choose_threads(before)
+    assert len({loss.loss for loss in solvers[0][1]}) == 5, "batches must differ for this to tell"
+    assert solvers[0] == solvers[1]
 
 
 def test_a_run_that_is_stopped_goes_on_exactly(folder: Path) -> None:
