@@ -103,10 +103,14 @@ class _Placing:
         return all(r is concat or r.strided(root) for r in program.readers(root))
 
     def _has_views(self, root: Value) -> bool:
+        """Says whether a value is seen in another shape; its parts, images apart, are no views."""
+        operations = self.program.operations
+        seen = [value for operation in operations for value in operation.inputs]
         return any(
-            value.base is root for op in self.program.operations for value in op.outputs
-            if root not in self.joined
-        ) or any(value.base is root for value in self.program.wanted.values())  # fmt: skip
+            inner is not root and not inner.image and root in inner.lies_in()
+            for value in (*seen, *self.program.wanted.values())
+            for inner in value.lies_in()
+        )
 
     def cut(self, operation: Operation) -> None:
         whole, axis = operation.inputs[0], _axis(operation)

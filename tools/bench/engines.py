@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,15 +47,31 @@ def torch_python(given: str | None) -> str | None:
     """Returns a Python that has torch, making .venv-bench for it if need be and can be."""
     if given:
         return given
-    folder = ROOT / ".venv-bench"
+    python = made_python(".venv-bench", NEEDS)
+    return python if python and has(python, "torch") else None
+
+
+def made_python(name: str, packages: Sequence[str]) -> str | None:
+    """Returns the Python of an environment with these packages, made if it is not there; one that
+    cannot be installed is told and left out. None if no environment can be made."""
+    folder = ROOT / name
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
-        print(f"making {folder.name} with {TORCH} …", file=sys.stderr)
+        print(f"making {name} with {', '.join(packages)} …", file=sys.stderr)
         try:
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", *NEEDS], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"no PyTorch to compare with: {error}", file=sys.stderr)
+            print(f"nothing to compare with: {error}", file=sys.stderr)
             return None
+        for package in packages:
+            command = [str(python), "-m", "pip", "install", "-q", package]
+            if subprocess.run(command, check=False).returncode:
+                print(f"{package} cannot be installed", file=sys.stderr)
         (folder / "installed").touch()
     return str(python)
+
+
+def has(python: str, module: str) -> bool:
+    """Says whether a Python has a module."""
+    command = [python, "-c", f"import {module}"]
+    return not subprocess.run(command, capture_output=True, check=False).returncode

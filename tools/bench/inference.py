@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from engines import ROOT, Worker
+from engines import ROOT, Worker, has, made_python
 from peak import fma_peak
 
 NETS = (
@@ -136,29 +136,6 @@ print(2 * macs)
 """
 
 
-def peers_python(given: str | None) -> str | None:
-    """Returns a Python that has the other engines, as far as they can be installed."""
-    if given:
-        return given
-    folder = ROOT / ".venv-bench-inference"
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        print(f"making {folder.name} …", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        for engine in ENGINES:
-            command = [str(python), "-m", "pip", "install", "-q", engine]
-            if subprocess.run(command, check=False).returncode:
-                print(f"{engine} cannot be installed: left out", file=sys.stderr)
-        (folder / "installed").touch()
-    return str(python)
-
-
-def has(python: str, module: str) -> bool:
-    """Says whether a Python has a module."""
-    command = [python, "-c", f"import {module}"]
-    return not subprocess.run(command, capture_output=True, check=False).returncode
-
-
 def measured(
     net: str, batch: int, threads: int, rounds: int, python: str, engines: list[str]
 ) -> dict[str, object]:
@@ -216,7 +193,7 @@ def main() -> None:
     options.add_argument("--python", help="a Python that has the other engines")
     options.add_argument("--json", type=Path, help="write the figures there")
     given = options.parse_args()
-    python = peers_python(given.python) or sys.executable
+    python = given.python or made_python(".venv-bench-inference", ENGINES) or sys.executable
     modules = {"onnxruntime": "onnxruntime", "openvino": "openvino", "opencv": "cv2"}
     engines = [name for name, module in modules.items() if has(python, module)]
     peak = fma_peak(given.threads)
