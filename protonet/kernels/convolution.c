@@ -311,6 +311,10 @@ KERNEL(convolution_backward_weight) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;
     }
+    if (FN(gradient_directly_pays)(s)) {
+        FN(gradient_directly)(s, a->dy, a->dweight);
+        return;
+    }
     int64_t size = s->outputs * e.depth;
     if (s->n == 1 || size > PARTIAL_LIMIT) {
         for (int64_t image = 0; image < s->n; image++)

@@ -8,6 +8,7 @@
 #include "filters.c"
 #include "direct.c"
 #include "pixelwise.c"
+#include "filter_gradient.c"
 #include "convolution.c"
 #include "elementwise.c"
 #include "update.c"
