@@ -79,4 +79,6 @@ def onnx(
         click.echo(f"{title}:")
         for difference in differences:
             click.echo(f"  {difference}")
+    if report.runs and weights is None:
+        click.echo("no weights were given: what was compared are the fillers' values", err=True)
     click.echo(f"{report.file}: {', '.join(report.inputs)} → {', '.join(report.outputs)}")

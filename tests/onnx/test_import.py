@@ -462,6 +462,7 @@ def test_all_that_cannot_be_read_is_told_at_once() -> None:
         import_model(model_of(nodes, {"x": X}, {"w": numbers(1, 3, 4)}))
     told = [diagnostic.message for diagnostic in refused.value.diagnostics]
     assert [message.split(" cannot")[0] for message in told] == ['Erf "first"', 'GRU "second"']
+    assert "unrolled" in told[1]
 
 
 LOST = {"Pooling-max_k1s3_window_outside"}

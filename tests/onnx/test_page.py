@@ -10,6 +10,7 @@ import pytest
 
 from protonet.layers.registry import layer_types
 from protonet.onnx.exporting.registry import REFUSED, layer_writers
+from protonet.onnx.importing.registry import UNREADABLE, node_readers
 
 pytest.importorskip("onnx")
 
@@ -22,3 +23,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 def test_each_layer_type_is_written_or_refused_with_a_reason() -> None:
     assert set(layer_types()) - set(layer_writers()) - set(REFUSED) - {"Input"} == set()
+
+
+def test_no_operator_is_both_read_and_called_unreadable() -> None:
+    assert not set(node_readers()) & set(UNREADABLE)

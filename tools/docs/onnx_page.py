@@ -15,7 +15,7 @@ from typing import Any
 
 from protonet.layers.registry import layer_types
 from protonet.onnx.exporting.registry import REFUSED, layer_writers
-from protonet.onnx.importing.registry import node_readers
+from protonet.onnx.importing.registry import UNREADABLE, node_readers
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "onnx.md"
 
@@ -73,8 +73,10 @@ def _in() -> Iterator[str]:
     yield ""
     yield "| operator | layers |"
     yield "| --- | --- |"
-    for kind, reader in sorted(node_readers().items()):
-        yield f"| {kind} | {_told(reader)} |"
+    readers = node_readers()
+    for kind in sorted({*readers, *UNREADABLE}):
+        told = _told(readers[kind]) if kind in readers else f"— {UNREADABLE[kind]}"
+        yield f"| {kind} | {told} |"
 
 
 def _told(function: Callable[..., Any]) -> str:

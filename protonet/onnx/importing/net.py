@@ -22,7 +22,7 @@ from .builder import Blob, Builder, readable
 from .folding import Folder
 from .node import Node, Unreadable
 from .reading import tensor_array
-from .registry import node_reader
+from .registry import UNREADABLE, node_reader
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
@@ -226,7 +226,7 @@ class _Import:
             return self._chosen(node, inputs)
         reader = node_reader(node.op_type)
         if reader is None:
-            raise Unreadable("no layer stands for this operator")
+            raise Unreadable(UNREADABLE.get(node.op_type, "no layer stands for this operator"))
         name = self._name(node)
         readers = [self.readers.get(output, []) for output in node.output]
         place = Node(node, inputs, self.builder, self.opset, name, readers)

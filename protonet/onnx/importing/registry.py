@@ -18,10 +18,39 @@ from .node import Node
 if TYPE_CHECKING:
     from .builder import Blob
 
-__all__ = ["NodeReader", "Result", "node_reader", "node_readers", "reads"]
+__all__ = ["UNREADABLE", "NodeReader", "Result", "node_reader", "node_readers", "reads"]
 
 Result: TypeAlias = "Blob | np.ndarray | list[Blob]"
 NodeReader: TypeAlias = Callable[[Node], Result]
+
+_STEPS = "its steps: export the model with them unrolled, as Caffe's LSTM carries its state on"
+_CHOICE = "a choice of boxes: export the model without what follows its predictions"
+_QUANTIZED = "numbers of 8 bits: export the model before it is quantized"
+_NO_LAYER = "no layer computes it"
+
+UNREADABLE: dict[str, str] = {
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "Scan", "Loop"), _STEPS),
+    **dict.fromkeys(("NonMaxSuppression", "RoiAlign", "NonZero"), _CHOICE),
+    **dict.fromkeys(
+        ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger",
+         "DynamicQuantizeLinear", "QLinearMatMul"),
+        _QUANTIZED,
+    ),
+    **dict.fromkeys(
+        ("Acos", "Asin", "Atan", "Ceil", "Cos", "CumSum", "Erf", "Floor", "GridSample", "Round",
+         "Sign", "Sin", "Softsign", "Tan"),
+        _NO_LAYER,
+    ),
+    **dict.fromkeys(
+        ("Equal", "GreaterOrEqual", "Less", "LessOrEqual", "Where"),
+        "a choice by comparison, which no layer makes exactly",
+    ),
+    **dict.fromkeys(
+        ("Einsum", "GatherElements", "GatherND", "ScatterElements", "ScatterND"),
+        "indices or products that no layer takes",
+    ),
+}  # fmt: skip
+"""Operators that are often seen and not read, and why."""
 
 _readers: Functions[NodeReader] = Functions("protonet.onnx.importing.operators")
 reads = _readers.adds
