@@ -1,14 +1,25 @@
-"""VideoData: what the text says of the frames of videos."""
+"""VideoData: the frames of videos."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from protonet.blob import Blob
+from protonet.data.clips import ClipBatches, ClipList
+from protonet.data.transformer import Transformer
 from protonet.ir.protonet_pb2 import VideoDataParameter
 
 from .annotated_data import image_size
-from .base import Between, Exactly, Layer, LayerError, Shape, SourceMissing
-from .data_layer import batch_size
+from .base import TRAIN, Between, LayerError, Shape, SourceMissing
+from .data_layer import PrefetchedLayer, about, batch_size
 from .registry import register
+
+if TYPE_CHECKING:
+    from protonet.data.arrays import Batch
+    from protonet.data.prefetch import BatchMaker
 
 _GROUP = "video_data_param"
 _COLOURS = 3
@@ -16,8 +27,8 @@ _DIRECTIONS = 2  # of flow
 
 
 @register("VideoData")
-class VideoData(Layer):
-    """Frames of videos or of a camera; shapes only. Three forks' layers of one name.
+class VideoData(PrefetchedLayer):
+    """Frames of videos or of a camera. Three forks' layers of one name.
 
     Shapes:     → N×3×H×W (SSD: video_type, video_file, device_id; N is data_param's batch_size);
                 → N×3×L×H×W and N labels (C3D: clips of new_length L frames);
@@ -25,14 +36,15 @@ class VideoData(Layer):
                 H×W is the crop's or resize_param's, or new_height×new_width.
     Parameters: video_data_param, transform_param, data_param { batch_size }.
     Rules:      without `source` it is SSD's; with modality or num_segments it is TSN's, else C3D's.
-                A net that has it can be checked, summarized and given weights; a forward pass is an
-                error.
+                C3D's with use_image reads frames: `folder first_frame label` a line of `source`,
+                images folder/000001.jpg, …, each sampling_rate after the one before, resized to
+                new_height×new_width, the frames of a clip cropped and mirrored alike. The other
+                forms can be checked, summarized and given weights; a forward pass is an error.
     Source:     Liu et al. 2016 (SSD), Tran et al. 2015 (C3D), Wang et al. 2016 (TSN).
     """
 
-    bottoms, tops = Exactly(0), Between(1, 2)
-    is_data = True
-    dynamic = True
+    tops = Between(1, 2)
+    source_field = (_GROUP, "source")
 
     def setup(self) -> None:
         self.settings = settings = self.param.video_data_param
@@ -40,6 +52,8 @@ class VideoData(Layer):
         group = _GROUP if self.of_list else "data_param"
         self.batch = batch_size(getattr(self.param, group), group)
         self.of_segments = settings.HasField("modality") or settings.HasField("num_segments")
+        with about("transform_param"):
+            self.transformer = Transformer(self.param.transform_param, self.phase == TRAIN)
 
     def _image_size(self) -> tuple[int, int]:
         try:
@@ -62,12 +76,31 @@ class VideoData(Layer):
         return shapes[: self.top_count]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        raise LayerError(
-            "videos cannot be read",
-            field=("type",),
-            code="E456",
-            help="put an Input layer in its place and fill its blobs",
-        )
+        settings = self.settings
+        if not (self.of_list and settings.use_image) or self.of_segments:
+            raise LayerError(
+                "videos cannot be read",
+                field=("type",),
+                code="E456",
+                help="write their frames to folders for VideoData { source … use_image: true }, "
+                "or put an Input layer in its place and fill its blobs",
+            )
+        if settings.use_temporal_jitter or settings.skip_frames:
+            name = "use_temporal_jitter" if settings.use_temporal_jitter else "skip_frames"
+            raise LayerError(
+                f"{name} is not there for folders of frames", field=(_GROUP, name), code="E456",
+                help="name each clip by a line of the list",
+            )  # fmt: skip
+        super().forward(bottom, top)
 
-    def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
-        """There is nothing below."""
+    def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
+        settings = self.settings
+        with about(*self.source_field):
+            clips = ClipList(settings.source, settings.root_folder)
+        size = (int(settings.new_height), int(settings.new_width))
+        transformer, batch, start, key = self.transformer, self.batch, self.position, self.key
+        length, step = settings.new_length or 1, settings.sampling_rate or 1
+        shuffle = settings.shuffle
+        return lambda: ClipBatches(
+            clips, True, size, transformer, batch, shuffle, 0, dtype, start, key
+        ).of_frames(clips, length, step)

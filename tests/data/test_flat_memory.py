@@ -40,6 +40,8 @@ TEXTS = {  # FOLDER is where the files are
         root_folder: "FOLDER/" batch_size: 4 }""",
     "windows": """type: "WindowData" window_data_param { source: "FOLDER/windows.txt"
         root_folder: "FOLDER/" batch_size: 4 } transform_param { crop_size: 6 mirror: true }""",
+    "clips": """type: "VideoData" video_data_param { source: "FOLDER/clips.txt" batch_size: 2
+        root_folder: "FOLDER/" new_length: 3 new_height: 6 new_width: 6 use_image: true }""",
     "idx": """type: "IdxData"
         data_param { source: "FOLDER/i" label_source: "FOLDER/l" batch_size: 4 }""",
     "memory": """type: "MemoryData"
@@ -69,6 +71,10 @@ def folder(tmp_path: Path, make_database: MakeDatabase) -> Path:
     names = [f"pets/cat/{index}.png" for index in range(6)]
     for name, image in zip(names, IMAGES, strict=True):
         PIL.Image.fromarray(image[::-1].transpose(1, 2, 0)).save(tmp_path / name)
+    (tmp_path / "clip").mkdir()
+    for index, image in enumerate(IMAGES):
+        PIL.Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / f"clip/{index:06d}.jpg")
+    (tmp_path / "clips.txt").write_text("clip 0 1\nclip 2 1\nclip 3 1\n")
     (tmp_path / "list.txt").write_text("".join(f"{name} 1\n" for name in names))
     (tmp_path / "pairs.txt").write_text("".join(f"{name} {name}\n" for name in names))
     (tmp_path / "windows.txt").write_text(
