@@ -108,25 +108,31 @@ def refusals(
     layer: LayerParameter, bottoms: list[np.ndarray], phase: int
 ) -> tuple[protonet.Diagnostic, ...]:
     """Returns why a net of that layer cannot be made or run; nothing if it was run twice, forward
-    and backward."""
+    and backward. check, too, must come to an end."""
+    net = _net_of(layer, bottoms)
+    protonet.check(net)
     try:
-        _run(layer, bottoms, phase)
+        _run(net, bottoms, phase)
     except protonet.Error as error:
         return error.diagnostics
     return ()
 
 
-def _run(layer: LayerParameter, bottoms: list[np.ndarray], phase: int) -> None:
+def _net_of(layer: LayerParameter, bottoms: list[np.ndarray]) -> NetParameter:
     net = NetParameter(force_backward=True)
     for name, bottom in zip(layer.bottom, bottoms, strict=True):
         made = net.layer.add(name=name, type="Input", top=[name])
         made.input_param.shape.add(dim=bottom.shape)
     net.layer.add().CopyFrom(layer)
     net.layer[-1].name = "layer"
+    return net
+
+
+def _run(net: NetParameter, bottoms: list[np.ndarray], phase: int) -> None:
     text = protonet.format_text(net)
     message, source = protonet.prototxt.parse_text(text, NetParameter, "net.prototxt")
     made_net = protonet.Net(Document(message, source, []), phase, dtype=np.float64, seed=1)
-    for name, bottom in zip(layer.bottom, bottoms, strict=True):
+    for name, bottom in zip(net.layer[-1].bottom, bottoms, strict=True):
         made_net.blobs[name].data[...] = bottom
     for _ in range(2):
         made_net.forward()

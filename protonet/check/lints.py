@@ -2,7 +2,8 @@
 
 Codes: W201 softmax twice, W202 a loss over one class, W203 batch-norm's statistics the wrong way
 round, W204 a label that is asked for a gradient, W205 weights that start at zero, W206 mirrored
-test images; I101 unused top. A habit is told once, with the names of the other layers.
+test images, W207 an empty batch; I101 unused top. A habit is told once, with the names of the
+other layers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from protonet.ir.protonet_pb2 import TEST, TRAIN
+from protonet.layers.base import shape_text
 from protonet.prototxt.diagnostics import Diagnostic
 from protonet.prototxt.source import Path
 
@@ -141,6 +143,20 @@ def gradient_to_label(graph: Graph) -> Iterator[Finding]:
                 )
 
 
+def empty_source(graph: Graph) -> Iterator[Finding]:
+    """A batch of no items, or images without pixels: all that follows computes nothing."""
+    for node in graph.nodes:
+        for position, shape in enumerate(node.top_shapes[: len(node.param.top)]):
+            if not node.bottoms and shape is not None and 0 in shape:
+                name = node.param.top[position]
+                yield (
+                    "W207",
+                    f'"{name}" is empty: {shape_text(shape)}',
+                    (*node.path, "top", position),
+                    "each size must be at least 1 for anything to be computed",
+                )
+
+
 def zero_weights(graph: Graph) -> Iterator[Finding]:
     """A layer that learns and starts at zero, among others that do not."""
     if graph.state.phase != TRAIN or not _losses(graph):
@@ -186,6 +202,7 @@ LINTS: tuple[Callable[[Graph], Iterator[Finding]], ...] = (
     one_class,
     statistics_swapped,
     gradient_to_label,
+    empty_source,
     zero_weights,
     mirrored_test,
 )

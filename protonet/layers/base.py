@@ -15,12 +15,14 @@ replayed without them. A layer whose Python must run on every pass is `dynamic`.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from google.protobuf.message import Message
 
 if TYPE_CHECKING:
     from protonet.blob import Blob
@@ -38,6 +40,7 @@ __all__ = [
     "Shape",
     "SourceMissing",
     "canonical_axis",
+    "refuse_nan",
     "shape_text",
 ]
 
@@ -145,6 +148,7 @@ class Layer:
         self.propagate_down: list[bool] = [False] * self.bottom_count
         self.param_propagate_down: list[bool] = []
         self.random: np.random.Generator = np.random.default_rng(0)  # Net gives its own stream
+        refuse_nan(param)
         self.setup()
 
     def setup(self) -> None:
@@ -217,6 +221,19 @@ class Layer:
 
     def close(self) -> None:
         """Lets go of files and threads."""
+
+
+def refuse_nan(message: Message, place: tuple[str | int, ...] = ()) -> None:
+    """Raises LayerError at the first setting of a layer that is not a number."""
+    for field, value in message.ListFields():
+        if field.name == "blobs":  # weights, judged as they are loaded
+            continue
+        for index, item in enumerate(value if field.is_repeated else [value]):
+            at = (*place, field.name, index) if field.is_repeated else (*place, field.name)
+            if isinstance(item, Message):
+                refuse_nan(item, at)
+            elif isinstance(item, float) and math.isnan(item):
+                raise LayerError(f"{field.name} is not a number", field=at)
 
 
 def canonical_axis(axis: int, rank: int, field: tuple[str | int, ...], extra: int = 0) -> int:

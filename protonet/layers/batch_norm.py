@@ -111,6 +111,10 @@ class MVN(Layer):
 
     in_place = True
 
+    def setup(self) -> None:
+        if self.param.mvn_param.eps < 0:
+            raise LayerError("eps must not be negative", field=("mvn_param", "eps"))
+
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         if len(bottom[0]) > 4:
             raise LayerError(f"at most 4 axes are possible, not {len(bottom[0])}", bottom=0)

@@ -42,6 +42,12 @@ def _add_outer(dy: np.ndarray, x: np.ndarray, dw: np.ndarray) -> None:
     )
 
 
+def _rows(blob: Blob, axes: int) -> np.ndarray:
+    """The blob's data with its first axes as one, and the others as one."""
+    shape = blob.shape
+    return blob.data.reshape(math.prod(shape[:axes]), math.prod(shape[axes:]))
+
+
 def _sum_rows(x: np.ndarray, y: np.ndarray) -> None:
     kernels.sum_rows(x=x, y=y, rows=len(x), columns=x.shape[1])
 
@@ -161,10 +167,10 @@ class Recurrent(Layer):
                 else self.last_states[number]
             )
             kernels.copy(x=source, y=state, n=state.size)
-        x = bottom[0].data.reshape(len(self.active), -1)
+        x = _rows(bottom[0], 2)
         _times_transposed(x, self.blobs[0].data, self.active, self.blobs[1].data, 0)
         if self.has_static:
-            static = bottom[2].data.reshape(self.batch, -1)
+            static = _rows(bottom[2], 1)
             _times_transposed(static, self.blobs[2].data, self.static_sum, None, 0)
             for t in range(self.steps):
                 gates = self._step(self.active, t)
@@ -198,7 +204,7 @@ class Recurrent(Layer):
         """From dgates: the gradients of x, x_static and of the weights that met them."""
         learns = self.param_propagate_down
         recurrent = 3 if self.has_static else 2
-        x = bottom[0].data.reshape(len(self.active), -1)
+        x = _rows(bottom[0], 2)
         if learns[0]:
             _add_outer(self.dgates, x, self.blobs[0].diff)
         if learns[1]:
@@ -209,9 +215,9 @@ class Recurrent(Layer):
             _times(self.dgates, self.blobs[0].data, bottom[0].diff.reshape(x.shape))
         if self.has_static and (learns[2] or self.propagate_down[2]):
             kernels.fill(y=self.static_sum, n=self.static_sum.size, value=0)
-            flat = self.dgates.reshape(self.steps, -1)
+            flat = self.dgates.reshape(self.steps, self.static_sum.size)
             _sum_rows(flat, self.static_sum.reshape(-1))
-            static = bottom[2].data.reshape(self.batch, -1)
+            static = _rows(bottom[2], 1)
             if learns[2]:
                 _add_outer(self.static_sum, static, self.blobs[2].diff)
             if self.propagate_down[2]:

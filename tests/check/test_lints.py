@@ -99,6 +99,16 @@ def test_mirror_matters_where_a_layer_is_for_testing(
     assert [d.code for d in check(text) if d.code.startswith("W")] == expected
 
 
+@pytest.mark.parametrize(("images", "expected"), [(0, ["W207"]), (1, [])])
+def test_a_batch_of_nothing_is_told(check: Checker, images: int, expected: list[str]) -> None:
+    text = (
+        'layer { name: "d" type: "Input" top: "x" '
+        f"input_param {{ shape {{ dim: {images} dim: 3 }} }} }}\n"
+        'layer { name: "r" type: "ReLU" bottom: "x" top: "y" }\n'
+    )
+    assert [d.code for d in check(text) if d.code.startswith("W")] == expected
+
+
 class TestUnusedTops:
     def codes(self, check: Checker, text: str) -> list[str]:
         return [found.code for found in check(text)]
