@@ -44,6 +44,7 @@ _CURRENT_TYPES = {
     V1LayerParameter.CONCAT: "Concat",
     V1LayerParameter.CONTRASTIVE_LOSS: "ContrastiveLoss",
     V1LayerParameter.CONVOLUTION: "Convolution",
+    V1LayerParameter.CROP: "Crop",
     V1LayerParameter.DATA: "Data",
     V1LayerParameter.DECONVOLUTION: "Deconvolution",
     V1LayerParameter.DROPOUT: "Dropout",

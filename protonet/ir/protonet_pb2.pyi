@@ -3410,6 +3410,7 @@ class V1LayerParameter(_message.Message):
         THRESHOLD: _ClassVar[V1LayerParameter.LayerType]
         BN: _ClassVar[V1LayerParameter.LayerType]
         UNPOOLING: _ClassVar[V1LayerParameter.LayerType]
+        CROP: _ClassVar[V1LayerParameter.LayerType]
     NONE: V1LayerParameter.LayerType
     ABSVAL: V1LayerParameter.LayerType
     ACCURACY: V1LayerParameter.LayerType
@@ -3452,6 +3453,7 @@ class V1LayerParameter(_message.Message):
     THRESHOLD: V1LayerParameter.LayerType
     BN: V1LayerParameter.LayerType
     UNPOOLING: V1LayerParameter.LayerType
+    CROP: V1LayerParameter.LayerType
     class DimCheckMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STRICT: _ClassVar[V1LayerParameter.DimCheckMode]

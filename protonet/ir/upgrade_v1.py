@@ -10,6 +10,7 @@ from protonet.prototxt.source import Path
 from .layer_types import current_type
 from .protonet_pb2 import LayerParameter, NetParameter, V1LayerParameter
 from .trail import Trail
+from .upgrade_crop import place_crops
 
 __all__ = ["upgrade_data_transform", "upgrade_v1"]
 
@@ -62,6 +63,7 @@ def upgrade_v1(net: NetParameter, trail: Trail) -> None:
         _upgrade_layer(old, net.layer.add(), ("layers", index), ("layer", index), moves)
     net.ClearField("layers")
     trail.moved(moves)
+    place_crops(net, trail)
 
 
 def _upgrade_layer(

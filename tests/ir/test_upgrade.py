@@ -37,6 +37,53 @@ def upgraded(text: str) -> tuple[NetParameter, SourceMap, list[Diagnostic]]:
     return upgrade_net(*parse_text(text, NetParameter, "net.prototxt"))
 
 
+FCN_8S = """
+layers { name: "data" type: DUMMY_DATA top: "data"
+    dummy_data_param { num: 1 channels: 1 height: 160 width: 96 } }
+layers { name: "conv1" type: CONVOLUTION bottom: "data" top: "conv1"
+    convolution_param { num_output: 1 kernel_size: 3 pad: 100 } }
+layers { name: "relu" type: RELU bottom: "conv1" top: "conv1" }
+layers { name: "pool3" type: POOLING bottom: "conv1" top: "pool3"
+    pooling_param { kernel_size: 8 stride: 8 } }
+layers { name: "pool4" type: POOLING bottom: "pool3" top: "pool4"
+    pooling_param { kernel_size: 2 stride: 2 } }
+layers { name: "pool5" type: POOLING bottom: "pool4" top: "pool5"
+    pooling_param { kernel_size: 2 stride: 2 } }
+layers { name: "fc6" type: CONVOLUTION bottom: "pool5" top: "fc6"
+    convolution_param { num_output: 1 kernel_size: 7 } }
+layers { name: "score2" type: DECONVOLUTION bottom: "fc6" top: "score2"
+    convolution_param { num_output: 1 kernel_size: 4 stride: 2 } }
+layers { name: "crop" type: CROP bottom: "pool4" bottom: "score2" top: "pool4c" }
+layers { name: "fuse" type: ELTWISE bottom: "score2" bottom: "pool4c" top: "fused" }
+layers { name: "score4" type: DECONVOLUTION bottom: "fused" top: "score4"
+    convolution_param { num_output: 1 kernel_size: 4 stride: 2 } }
+layers { name: "crop" type: CROP bottom: "pool3" bottom: "score4" top: "pool3c" }
+layers { name: "fuse" type: ELTWISE bottom: "score4" bottom: "pool3c" top: "final" }
+layers { name: "up" type: DECONVOLUTION bottom: "final" top: "big"
+    convolution_param { num_output: 1 kernel_size: 16 stride: 8 } }
+layers { name: "crop" type: CROP bottom: "big" bottom: "data" top: "up" }
+"""
+
+
+def test_a_crop_of_v1_is_cut_where_the_layers_between_say() -> None:
+    net, _, _ = upgraded(FCN_8S)
+    offsets = [list(layer.crop_param.offset) for layer in net.layer if layer.type == "Crop"]
+    assert offsets == [[5, 5], [9, 9], [31, 31]]  # the published FCN-8s
+
+
+def test_a_crop_of_v1_to_another_scale_is_refused() -> None:
+    text = FCN_8S.replace('bottom: "big" bottom: "data"', 'bottom: "final" bottom: "data"')
+    _, _, diagnostics = upgraded(text)
+    found = diagnostics[-1]
+    assert (found.code, found.spans[0].line) == (
+        "E124",
+        text.splitlines().index(
+            'layers { name: "crop" type: CROP bottom: "final" bottom: "data" top: "up" }'
+        )
+        + 1,
+    )
+
+
 def line(source: SourceMap, *path: str | int) -> int:
     return source.span(path).line
 
