@@ -165,6 +165,7 @@ KERNEL(convolution_pack) {
 
 KERNEL(convolution) {
     ARGS(convolution);
+    if (a->n == 0) return;
     if (FN(is_depthwise)(a)) {
         FN(depthwise)(a);
         return;
@@ -235,6 +236,7 @@ static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
 KERNEL(convolution_backward_data) {
     ARGS(convolution_backward_data);
     const convolution_args *s = &a->shape;
+    if (s->n == 0) return;
     if (FN(is_depthwise)(s)) {
         FN(depthwise_backward_data)(a);
         return;
@@ -299,6 +301,7 @@ static void FN(bias_gradient)(const convolution_args *s, const real *dy, int64_t
 KERNEL(convolution_backward_weight) {
     ARGS(convolution_backward_weight);
     const convolution_args *s = &a->shape;
+    if (s->n == 0) return;
     FN(extent) e = FN(extent_of)(s);
     if (a->dbias) FN(bias_gradient)(s, a->dy, e.out, a->dbias);
     if (!a->dweight) return;
