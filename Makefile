@@ -62,6 +62,7 @@ bench: $(VENV)/installed-test $(DIGITS)/train_lmdb/data.mdb
 
 bench-kernels: $(VENV)/installed
 	$(BIN)/python tools/bench/layers.py
+	$(BIN)/python tools/bench/kernels.py --back
 
 proto: protonet/ir/protonet_pb2.py
 
