@@ -264,16 +264,20 @@ static void FN(direct_convolve)(const convolution_args *s, const real *packed) {
     const int64_t fits = MAX(1, DIRECT_BYTES / MAX(1, run_bytes));
     const int long_run = d.rows == 1;
     int64_t piece = long_run ? MAX(TILE_ROWS, fits / TILE_ROWS * TILE_ROWS) : MIN(d.rows, fits);
-    const int64_t all = long_run ? d.count : d.rows;
+    const int64_t all = long_run ? d.count : d.rows, unit = long_run ? TILE_ROWS : 1;
+    const int64_t units = (all + unit - 1) / unit;
     int64_t pieces = (all + piece - 1) / piece;
     const int64_t team = threads_count(), images = s->n * s->group;
     int64_t shares = 1; /* parts that the panels are split into */
     while (images * pieces * shares < 4 * team && team > 1 && shares * 2 <= d.panels) shares *= 2;
+    if (team > 1 && images * pieces * shares < 2 * team)
+        pieces = MIN(units, (2 * team + images * shares - 1) / (images * shares));
     PARALLEL_FOR(s->n * s->outputs * plane * d.depth / 16)
     for (int64_t part = 0; part < images * pieces * shares; part++) {
         const int64_t share = part % shares, at = part / shares % pieces;
         const int64_t g = part / shares / pieces % s->group, image = part / shares / pieces / s->group;
-        const int64_t from = all * at / pieces, to = all * (at + 1) / pieces;
+        const int64_t from = units * at / pieces * unit;
+        const int64_t to = MIN(all, units * (at + 1) / pieces * unit);
         const int64_t p0 = d.panels * share / shares, p1 = d.panels * (share + 1) / shares;
         const int64_t y = image * y_image + g * d.outputs * plane;
         FN(direct_job) job = {.d = &d, .weights = packed + g * FN(packed_b_size)(d.outputs, d.depth),
