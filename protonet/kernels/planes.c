@@ -34,6 +34,18 @@ KERNEL(unpool_backward) {
     }
 }
 
+/* The columns that are picked, if they are one unbroken run: from *first, *some of them. */
+static int FN(is_one_run)(const int32_t *column, int64_t out, int64_t *first, int64_t *some) {
+    int64_t from = 0, to = out;
+    while (from < out && column[from] < 0) from++;
+    while (to > from && column[to - 1] < 0) to--;
+    for (int64_t i = from + 1; i < to; i++)
+        if (column[i] != column[i - 1] + 1 || column[i - 1] < 0) return 0;
+    *first = from;
+    *some = to - from;
+    return 1;
+}
+
 /* One row by its column indices; `run` says that they are one unbroken run. */
 INLINE void FN(pick_row)(const real *x, const int32_t *column, int64_t out, int run, real fill,
                          real *restrict y) {
@@ -47,8 +59,9 @@ KERNEL(pick_pixels) {
     ARGS(pick_pixels);
     const int32_t *row = a->row, *column = a->column;
     const real fill = (real)a->fill;
-    int run = a->out_width > 0 && column[0] >= 0, whole = 1;
-    for (int64_t i = 1; i < a->out_width; i++) run = run && column[i] == column[i - 1] + 1;
+    int64_t first = 0, some = 0;
+    const int run = FN(is_one_run)(column, a->out_width, &first, &some) && some == a->out_width;
+    int whole = 1;
     for (int64_t i = 0; i < a->out_width; i++) whole = whole && column[i] >= 0;
     PARALLEL_FOR(a->planes * a->out_height * a->out_width)
     for (int64_t plane = 0; plane < a->planes; plane++)
@@ -66,18 +79,6 @@ KERNEL(pick_pixels) {
                     FN(pick_row)(x, column, a->out_width, run, fill, y);
             }
         }
-}
-
-/* The columns that are picked, if they are one unbroken run: from *first, *some of them. */
-static int FN(is_one_run)(const int32_t *column, int64_t out, int64_t *first, int64_t *some) {
-    int64_t from = 0, to = out;
-    while (from < out && column[from] < 0) from++;
-    while (to > from && column[to - 1] < 0) to--;
-    for (int64_t i = from + 1; i < to; i++)
-        if (column[i] != column[i - 1] + 1 || column[i - 1] < 0) return 0;
-    *first = from;
-    *some = to - from;
-    return 1;
 }
 
 KERNEL(pick_pixels_backward) {
