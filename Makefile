@@ -53,7 +53,7 @@ lint: $(VENV)/installed-lint
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-test $(DIGITS)/train_lmdb/data.mdb
-	$(BIN)/python tools/bench/inference.py
+	$(BIN)/python tools/bench/nets.py
 	$(BIN)/python tools/bench/lenet.py
 	$(BIN)/python tools/bench/data.py
 	$(BIN)/python tools/bench/update.py

@@ -1,28 +1,30 @@
-"""What the benches share: a Python that has PyTorch, and engines in processes of their own."""
+"""What the benches share: a Python that has the other engines, and engines in processes."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TORCH = "torch==2.13.0"
-NEEDS = (TORCH, "numpy", "lmdb")
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
 class Worker:
-    """An engine in a process of its own that answers each line it is sent with a line."""
+    """An engine in a process of its own that answers each line it is sent with a line.
 
-    def __init__(self, python: str, source: str, *arguments: object) -> None:
+    The source is a program's text, or the file it is in; `first` is the line it begins with.
+    """
+
+    def __init__(self, python: str, source: str | Path, *arguments: object) -> None:
+        program = [str(source)] if isinstance(source, Path) else ["-c", source]
         self.process = subprocess.Popen(
-            [python, "-c", source, *map(str, arguments)],
+            [python, *program, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._read()
+        self.first = self._read()
 
     def _read(self) -> str:
         assert self.process.stdout is not None
@@ -44,30 +46,35 @@ class Worker:
 
 
 def torch_python(given: str | None) -> str | None:
-    """Returns a Python that has torch, making .venv-bench for it if need be and can be."""
+    """Returns a Python that has torch: the one given, or that of the benches' environment."""
     if given:
         return given
-    python = made_python(".venv-bench", NEEDS)
+    python = peers_python()
     return python if python and has(python, "torch") else None
 
 
-def made_python(name: str, packages: Sequence[str]) -> str | None:
-    """Returns the Python of an environment with these packages, made if it is not there; one that
-    cannot be installed is told and left out. None if no environment can be made."""
-    folder = ROOT / name
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        print(f"making {name} with {', '.join(packages)} …", file=sys.stderr)
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"nothing to compare with: {error}", file=sys.stderr)
-            return None
-        for package in packages:
-            command = [str(python), "-m", "pip", "install", "-q", package]
-            if subprocess.run(command, check=False).returncode:
-                print(f"{package} cannot be installed", file=sys.stderr)
-        (folder / "installed").touch()
+def peers_python() -> str | None:
+    """Returns the Python of .venv-bench, which has what requirements.txt names, made if need be.
+
+    A package that cannot be installed is told and left out. None if no environment can be made.
+    """
+    folder = ROOT / ".venv-bench"
+    python, installed = folder / "bin" / "python", folder / "installed"
+    wanted = REQUIREMENTS.read_text()
+    if installed.exists() and installed.read_text() == wanted:
+        return str(python)
+    packages = [line for line in wanted.splitlines() if line and not line.startswith("#")]
+    print(f"making {folder.name} with {', '.join(packages)} …", file=sys.stderr)
+    try:
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"nothing to compare with: {error}", file=sys.stderr)
+        return None
+    for package in packages:
+        command = [str(python), "-m", "pip", "install", "-q", package]
+        if subprocess.run(command, check=False).returncode:
+            print(f"{package} cannot be installed", file=sys.stderr)
+    installed.write_text(wanted)
     return str(python)
 
 
