@@ -139,6 +139,10 @@ static int64_t FN(depthwise_chunk)(const convolution_args *s) {
 }
 
 static void FN(depthwise)(const convolution_args *s) {
+    if (FN(planewise_pays)(s)) {
+        FN(planewise_convolve)(s, 0, s->x, s->y);
+        return;
+    }
     const int64_t taps = s->kernel[0] * s->kernel[1], many = s->outputs / s->group;
     const int64_t chunk = FN(depthwise_chunk)(s), out = s->out[0] * s->out[1];
     const int64_t chunks = chunk ? (s->out[0] + chunk - 1) / chunk : 0;
@@ -205,6 +209,7 @@ static void FN(take_phase)(const convolution_args *s, const real *run, int64_t p
 }
 
 static void FN(depthwise_backward_data)(const convolution_backward_data_args *a) {
+    if (FN(planewise_back)(a)) return;
     const convolution_args *s = &a->shape;
     const int64_t many = s->outputs / s->group, out = s->out[0] * s->out[1];
     const int64_t size = s->size[0] * s->size[1], taps = s->kernel[0] * s->kernel[1];

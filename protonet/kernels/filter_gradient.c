@@ -10,6 +10,7 @@
 typedef struct {
     const convolution_args *shape;
     int64_t in, out, taps;      /* channels of the group */
+    int64_t parts;              /* of the outputs, of up to DOT_A rows each */
     int as_it_is;               /* x is read where it lies */
     int64_t runs, run;          /* runs of pixels that lie side by side, pixels of a run */
     int64_t pitch, channel;     /* elements of x as it is read, from run to run, from plane to plane */
@@ -19,6 +20,7 @@ typedef struct {
 static FN(filter_gradient) FN(filter_gradient_of)(const convolution_args *s) {
     FN(filter_gradient) d = {.shape = s, .in = s->channels / s->group, .out = s->outputs / s->group};
     d.taps = s->kernel[0] * s->kernel[1];
+    d.parts = (d.out + DOT_A - 1) / DOT_A;
     d.as_it_is = 1;
     for (int axis = 0; axis < 2; axis++)
         d.as_it_is = d.as_it_is && s->stride[axis] == 1 && s->pad[axis] == 0;
@@ -96,15 +98,16 @@ static void FN(gradients_of_rows)(int64_t rows, const FN(filter_gradient) *d, in
 }
 #undef BLOCK
 
-/* dW's rows o0 … o1 - 1 += what `images` images give to `count` channels' taps, which are at `at`. */
+/* dW's rows of parts p0 … p1 - 1 += what `images` images give to `count` channels' taps, which are
+ * at `at`. A part's rows do not depend on who takes it: blocks of different heights may round
+ * differently. */
 static void FN(gradient_part)(const FN(filter_gradient) *d, int64_t images, const real *dy,
                               const real *x, int64_t x_image, const int64_t *at, int64_t count,
-                              int64_t o0, int64_t o1, real *dweight) {
+                              int64_t p0, int64_t p1, real *dweight) {
     const convolution_args *s = d->shape;
-    const int64_t plane = s->out[0] * s->out[1], parts = (o1 - o0 + DOT_A - 1) / DOT_A;
-    const int64_t columns = count * d->taps;
-    for (int64_t part = 0; part < parts; part++) {
-        const int64_t from = o0 + (o1 - o0) * part / parts, end = o0 + (o1 - o0) * (part + 1) / parts;
+    const int64_t plane = s->out[0] * s->out[1], columns = count * d->taps;
+    for (int64_t part = p0; part < p1; part++) {
+        const int64_t from = d->out * part / d->parts, end = d->out * (part + 1) / d->parts;
         for (int64_t first = 0; first < columns; first += DOT_B) {
             const int64_t j0 = MIN(first, columns - DOT_B);
             real sums[DOT_A * DOT_B + LANES];
@@ -131,7 +134,7 @@ static void FN(gradient_group)(FN(filter_gradient) *d, const real *x, const real
     d->channels = GRADIENT_BYTES / (int64_t)sizeof(real) / (d->channel * d->images);
     d->channels = MIN(d->in, MAX(DOT_B, d->channels / DOT_B * DOT_B));
     const int64_t chunks = d->in / d->channels, team = threads_count();
-    const int64_t shares = MIN((d->out + DOT_A - 1) / DOT_A, team > 1 ? 1 + 4 * team / chunks : 1);
+    const int64_t shares = MIN(d->parts, team > 1 ? 1 + 4 * team / chunks : 1);
     int64_t *at = workspace(WORKSPACE_PACK_A, sizeof(int64_t) * (size_t)(2 * d->in * d->taps));
     for (int64_t k = 0; k < 2 * d->in * d->taps; k++)
         at[k] = k / d->taps * d->channel + offset[k % d->taps];
@@ -152,7 +155,7 @@ static void FN(gradient_group)(FN(filter_gradient) *d, const real *x, const real
                 from = laid;
             }
             FN(gradient_part)(d, images, dy + first * s->outputs * out, from, x_image, at, c1 - c0,
-                              d->out * share / shares, d->out * (share + 1) / shares,
+                              d->parts * share / shares, d->parts * (share + 1) / shares,
                               dweight + c0 * d->taps);
         }
     }

@@ -168,7 +168,7 @@ def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, s
         (64, 20, (12, 12), 50, (5, 5), (1, 1), (0, 0), (1, 1), 1),
     ],
 )
-def test_bits_do_not_depend_on_the_number_of_threads(case):
+def test_bits_do_not_depend_on_the_number_of_threads(isa, case):
     problem = Problem(case, np.float32)
     before = kernels.threads()
     results = []
