@@ -100,7 +100,7 @@ class Scale(Broadcast):
         self.kept: np.ndarray | None = None
         # Working in place overwrites the x that γ's gradient needs.
         if top[0] is bottom[0] and self._scale_wanted(bottom):
-            self.kept = np.empty_like(bottom[0].data)
+            self.kept = np.zeros_like(bottom[0].data)
 
     def _scale_wanted(self, bottom: list[Blob]) -> bool:
         return self.propagate_down[1] if len(bottom) == 2 else self.param_propagate_down[0]

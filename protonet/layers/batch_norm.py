@@ -65,7 +65,7 @@ class BatchNorm(Layer):
         self.inverse_std = np.zeros(channels, bottom[0].dtype)
         # In place, x is gone when the backward pass wants it, and y may be overwritten too.
         in_place = top[0] is bottom[0] and self.propagate_down[0] and not self.use_global
-        self.normalized = np.empty_like(bottom[0].data) if in_place else None
+        self.normalized = np.zeros_like(bottom[0].data) if in_place else None
         self.running = {
             "running_mean": self.blobs[0].data,
             "running_variance": self.blobs[1].data,

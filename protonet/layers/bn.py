@@ -105,13 +105,13 @@ class BN(Layer):
         self.uses_running = self.keeps_running and (self.settings.frozen or self.phase == TEST)
         # Working in place overwrites the x that the gradients need.
         kept = top[0] is bottom[0] and (self.propagate_down[0] or any(self.param_propagate_down))
-        self.kept = np.empty_like(bottom[0].data) if kept else None
+        self.kept = np.zeros_like(bottom[0].data) if kept else None
         running = [blob.data for blob in self.blobs[2:]] if self.keeps_running else [None, None]
         self.arguments: dict[str, Any] = {
             "slope": self.blobs[0].data, "bias": self.blobs[1].data,
-            "mean": top[1].data if len(top) > 1 else np.empty(channels, dtype),
+            "mean": top[1].data if len(top) > 1 else np.zeros(channels, dtype),
             "variance": top[2].data if len(top) > 2 else None,
-            "inverse_std": np.empty(channels, dtype),
+            "inverse_std": np.zeros(channels, dtype),
             "running_mean": running[0], "running_variance": running[1],
             "use_running": self.uses_running,
             "eps": self.settings.eps if self.keeps_running else SEGNET_EPS,

@@ -245,11 +245,11 @@ class InfogainLoss(LabelLoss):
         shape, axis = bottom[0].shape, self._axis(bottom[0].shape)
         dtype = bottom[0].dtype
         self.classes = shape[axis]
-        probability = top[1].data if len(top) == 2 else np.empty(shape, dtype)
+        probability = top[1].data if len(top) == 2 else np.zeros(shape, dtype)
         gain = bottom[2].data if len(bottom) == 3 else self._matrix().astype(dtype, order="C")
         self.arguments = {
             "x": bottom[0].data, "label": bottom[1].data, "gain": gain,
-            "gain_sums": np.empty(self.classes, dtype), "probability": probability,
+            "gain_sums": np.zeros(self.classes, dtype), "probability": probability,
             "loss": top[0].data, "normalizer": self.normalizer, "bad": self.bad,
             "outer": math.prod(shape[:axis]), "classes": self.classes,
             "inner": math.prod(shape[axis + 1 :]), **self.normalization.fields,

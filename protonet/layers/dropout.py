@@ -45,7 +45,7 @@ class Dropout(RandomLayer):
         return [bottom[0]]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.mask = np.empty(bottom[0].count if self.draws else 0, np.uint8)
+        self.mask = np.zeros(bottom[0].count if self.draws else 0, np.uint8)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, y, n = bottom[0].data, top[0].data, bottom[0].count

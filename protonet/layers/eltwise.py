@@ -101,7 +101,7 @@ class Eltwise(Layer):
                 f"at most {MOST_TO_CHOOSE_FROM}",
                 help="take the maximum in two steps",
             )
-        self.mask = np.empty(top[0].count, np.uint8) if keeps else None
+        self.mask = np.zeros(top[0].count, np.uint8) if keeps else None
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         inputs, y = [blob.data for blob in bottom], top[0].data

@@ -52,7 +52,7 @@ class LRN(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         n, channels, height, width = bottom[0].shape
-        self.scale = np.empty(bottom[0].shape, bottom[0].dtype)
+        self.scale = np.zeros(bottom[0].shape, bottom[0].dtype)
         settings = self.settings
         self.across = settings.norm_region == LRNParameter.ACROSS_CHANNELS
         self.shape: dict[str, Any] = {

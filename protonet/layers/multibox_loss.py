@@ -135,7 +135,7 @@ class MultiBoxLoss(Layer):
         wanted = list(self.param.propagate_down) or [True, True]
         self.shape: dict[str, Any] = {
             "offsets": bottom[0].data, "scores": bottom[1].data, "prior": bottom[2].data,
-            "truth": bottom[3].data, "match": np.empty((images, self.locations, priors), np.int64),
+            "truth": bottom[3].data, "match": np.zeros((images, self.locations, priors), np.int64),
             "negative": np.zeros((images, priors), np.uint8), "divisor": np.ones(1, dtype),
             "images": images, "priors": priors, "classes": self.classes,
             "locations": self.locations, "truths": bottom[3].shape[2],
@@ -155,8 +155,8 @@ class MultiBoxLoss(Layer):
         }  # fmt: skip
         self.decoded = None
         if not settings.use_prior_for_matching:
-            self.decoded = np.empty((images, priors, self.locations, 4), dtype)
-        self.best_overlap = np.empty((images, priors), dtype)
+            self.decoded = np.zeros((images, priors, self.locations, 4), dtype)
+        self.best_overlap = np.zeros((images, priors), dtype)
         self.bad = np.full(1, -1, np.int64)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:

@@ -60,7 +60,7 @@ class Normalize(Layer):
         outer, channels, *rest = bottom[0].shape
         inner = math.prod(rest)
         across = self.settings.across_spatial
-        self.norm = np.empty(outer * (1 if across else inner), bottom[0].dtype)
+        self.norm = np.zeros(outer * (1 if across else inner), bottom[0].dtype)
         self.arguments: dict[str, Any] = {
             "x": bottom[0].data, "scale": self.blobs[0].data, "y": top[0].data, "norm": self.norm,
             "outer": outer, "channels": channels, "inner": inner, "across": across,

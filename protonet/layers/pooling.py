@@ -138,7 +138,7 @@ class Pooling(RandomLayer):
             "pad_height": self.pad[0], "pad_width": self.pad[1],
         }  # fmt: skip
         keeps = self.is_max and (self.propagate_down[0] or self.top_count == 2)
-        self.mask = np.empty(top[0].count, np.int32) if keeps or self.draws else None
+        self.mask = np.zeros(top[0].count, np.int32) if keeps or self.draws else None
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = {"x": bottom[0].data, "y": top[0].data, **self.shape}

@@ -102,7 +102,7 @@ class RegionLoss(Layer):
         labels = self.classes if self.label_map is None else len(self.label_map)
         self.arguments: dict[str, Any] = {
             "grid": grid, "truth": bottom[1].data, "delta": self.delta, "bad": self.bad,
-            "owner": np.empty((grid["images"], predictors), np.int64), "loss": top[0].data,
+            "owner": np.zeros((grid["images"], predictors), np.int64), "loss": top[0].data,
             "label_map": self.label_map, **(self.tree or {}), "rows": rows,
             "truths": bottom[1].shape[2] if rows else math.prod(bottom[1].shape[1:]) // 5,
             "first_class": rows and not settings.softmax_tree, "labels": labels,

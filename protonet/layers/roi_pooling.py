@@ -108,8 +108,8 @@ class ROIPooling(_RegionLayer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         super().reshape(bottom, top)
         self.shape |= {"scale": self.settings.spatial_scale, "pad": self.settings.pad_ratio}
-        self.mask = np.empty(top[0].shape, np.int32)
-        self.turned = np.empty_like(bottom[0].data)
+        self.mask = np.zeros(top[0].shape, np.int32)
+        self.turned = np.zeros_like(bottom[0].data)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.judge_values()

@@ -155,6 +155,9 @@ class Filter(Layer):
                 )
         return list(bottom[:-1])
 
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.kept = np.arange(bottom[-1].count, dtype=bottom[-1].dtype)
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         kept = np.flatnonzero(bottom[-1].data.reshape(-1))
         self.kept = kept.astype(bottom[-1].dtype)

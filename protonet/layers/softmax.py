@@ -122,7 +122,7 @@ class SoftmaxWithLoss(Layer):
         self.normalizer, self.bad = np.ones(1), np.full(1, -1, np.int64)
         self.classes = shape[self._axis(shape)]
         has_top = self.top_count == 2
-        self.probability = top[1].data if has_top else np.empty(shape, dtype)
+        self.probability = top[1].data if has_top else np.zeros(shape, dtype)
         self.shape = {
             "label": bottom[1].data,
             "class_weight": np.array(self.class_weights, dtype) if self.class_weights else None,

@@ -1,9 +1,9 @@
-"""What holds for every layer type: right gradients."""
+"""What holds for every layer type: right gradients, and none that reach into foreign memory."""
 
 from __future__ import annotations
 
 import pytest
-from gradient_check import check_gradients
+from gradient_check import check_gradients, layer_net
 from layer_examples import ARRAYS_ARE_NOT_ENOUGH, Example, all_examples, examples_of
 
 from protonet.layers.registry import layer_types
@@ -29,3 +29,14 @@ def test_gradients_are_those_of_the_values(example: Example) -> None:
         example.text, phase=example.phase, tops=tops[: example.counted],
         parameters=example.parameters, **example.inputs,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "example", [e for e in all_examples() if e.type not in NO_GRADIENT], ids=str
+)
+def test_a_backward_pass_needs_no_forward_pass_since_the_last_reshape(example: Example) -> None:
+    net = layer_net(example.text, example.inputs, phase=example.phase)
+    net.backward()
+    net.forward()
+    net.reshape()
+    net.backward()
