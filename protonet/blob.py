@@ -26,9 +26,11 @@ class _Memory:
     def __init__(self) -> None:
         self.flat: np.ndarray | None = None
         self.view: np.ndarray | None = None
+        self.moves = 0  # how often larger memory took the place of this
 
     def seen(self, shape: tuple[int, ...], count: int, dtype: np.dtype) -> np.ndarray:
         if self.flat is None or self.flat.size < count:
+            self.moves += self.flat is not None
             self.flat, self.view = aligned_zeros(count, dtype), None
         if self.view is None or self.view.shape != shape:
             self.view = self.flat[:count].reshape(shape)
@@ -71,6 +73,11 @@ class Blob:
     def reshape(self, *shape: int) -> None:
         """Changes the shape; values are kept in memory order where the count allows."""
         self._shape = tuple(int(size) for size in shape)
+
+    @property
+    def moves(self) -> int:
+        """How often `data` and `diff` outgrew their memory: views from before are of the past."""
+        return self._data.moves + self._diff.moves
 
     def reshape_like(self, other: Blob) -> None:
         self.reshape(*other.shape)

@@ -94,7 +94,8 @@ class Net:
         self._forward_pass = RecordedPass(dynamic, 1, self._step_forward)
         self._backward_pass = RecordedPass(dynamic, -1, self._step_backward)
         self._known: list[list[tuple[int, ...]]] = [[] for _ in nodes]
-        self._stale: int | None = 0  # the first layer whose shapes are not settled
+        self._stale: set[int] = set()  # layers that do not know of their blobs' present shapes
+        self._last = len(nodes) - 1  # where the pass under way ends
         self._reshape_from(0)
         if weights is not None:
             self.copy_from(weights)
@@ -156,9 +157,27 @@ class Net:
         """Infers all shapes again from those of the input blobs, and sizes all memory."""
         self._reshape_from(0)
 
-    def _reshape_from(self, start: int) -> None:
-        self._stale = start  # and stays so if a shape is refused on the way
-        for index in range(start, len(self.layers)):
+    def forget_shapes(self) -> None:
+        """Has every layer reshaped before it runs again: blobs have other shapes or memory."""
+        self._stale.update(range(len(self.layers)))
+
+    def forget_gradients(self) -> None:
+        """Has the backward pass of every layer recorded anew: gradients have other memory."""
+        for index in range(len(self.layers)):
+            self._backward_pass.forget(index)
+
+    def _settle(self, first: int, last: int) -> None:
+        """Reshapes the layers among first … last that do not know of their blobs' shapes."""
+        if self._stale:
+            start = min((i for i in self._stale if first <= i <= last), default=None)
+            if start is not None:
+                self._reshape_from(start, last)
+
+    def _reshape_from(self, start: int, last: int | None = None) -> None:
+        """Reshapes layers start … last; those after it are reshaped when they run."""
+        end = len(self.layers) if last is None else last + 1
+        self._stale.update(range(start, len(self.layers)))  # and stay so if a shape is refused
+        for index in range(start, end):
             layer, node = self.layers[index], self.graph.nodes[index]
             bottom, top = self._bottoms[index], self._tops[index]
             shapes = [blob.shape for blob in bottom]
@@ -175,7 +194,7 @@ class Net:
                 if weight:
                     blob.diff[...] = weight
             self._known[index] = [blob.shape for blob in top]
-        self._stale = None
+            self._stale.discard(index)
 
     def _judged(
         self, node: Node, layer: Layer, shapes: list[tuple[int, ...]]
@@ -225,11 +244,13 @@ class Net:
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
         """Runs layers first … last by index and returns the loss: Σ weight · Σ top."""
         last = len(self.layers) - 1 if last is None else last
-        if self._stale is not None:
-            self._reshape_from(self._stale)
         for index in self._input_layers:
-            if self._known[index] != [blob.shape for blob in self._tops[index]]:
-                self._reshape_from(index)
+            given = [blob.shape for blob in self._tops[index]]
+            if self._known[index] != given:
+                self._known[index] = given
+                self._stale.update(range(index, len(self.layers)))
+        self._settle(first, last)
+        self._last = last
         self._forward_pass.run(first, last)
         self._judge(first, last)
         total = 0.0
@@ -250,6 +271,7 @@ class Net:
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Runs layers first … last backward by index, first ≥ last."""
         first = len(self.layers) - 1 if first is None else first
+        self._settle(last, first)
         self._backward_pass.run(first, last)
 
     def before_forward(self, call: Callable[[int], object]) -> None:
@@ -271,8 +293,9 @@ class Net:
     def run_timed(self) -> tuple[dict[int, float], dict[int, float]]:
         """Runs all layers forward and backward, one by one; returns the seconds that each took,
         by index, those that have nothing to do backward left out."""
-        self.run_forward(0, -1)  # settles the shapes
-        last = len(self.layers) - 1
+        self.run_forward(0, -1)
+        last = self._last = len(self.layers) - 1
+        self._settle(0, last)
         forward = self._forward_pass.run_timed(0, last)
         self._judge(0, last)
         backward = self._backward_pass.run_timed(last, 0)
@@ -313,7 +336,7 @@ class Net:
             shapes = [blob.shape for blob in self._tops[index]]
             if shapes != self._known[index]:
                 self._known[index] = shapes
-                self._reshape_from(index + 1)
+                self._reshape_from(index + 1, self._last)
 
     def _step_backward(self, index: int) -> None:
         layer = self.layers[index]

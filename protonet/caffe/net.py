@@ -189,7 +189,7 @@ class Net:
     def _forward(self, start: int, end: int) -> float:
         """Runs layers start … end by index and returns the loss."""
         with caffe_errors():
-            self._watch.settle(start)
+            self._watch.settle()
             loss = self._net.run_forward(start, end)
             self._watch.note()
         return loss
@@ -197,7 +197,9 @@ class Net:
     def _backward(self, start: int, end: int) -> None:
         """Runs layers start … end backward by index, start ≥ end."""
         with caffe_errors():
+            self._watch.settle_backward()
             self._net.run_backward(start, end)
+            self._watch.note()
 
     def _layer_index(self, name: str | None, otherwise: int) -> int:
         return otherwise if name is None else self._layer_names.index(name)

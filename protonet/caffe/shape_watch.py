@@ -9,29 +9,34 @@ __all__ = ["ShapeWatch"]
 
 
 class ShapeWatch:
-    """Knows the shapes of all blobs and parameters that a net last ran with.
+    """Knows the shapes and the memory of all blobs and parameters that a net last ran with.
 
-    In Caffe every layer reshapes in every pass; here the layers from the first that runs on are
-    reshaped when some blob has another shape than it had.
+    In Caffe every layer reshapes in every pass; here layers are reshaped before they run again
+    when some blob has another shape than it had, or had one meanwhile that needed more memory.
     """
 
     def __init__(self, net: Net) -> None:
         self._net = net
-        self._settled_from = 0  # layers before this one may not know of a blob's new shape
-        self._seen = self._shapes()
+        self._blobs = [*net._blobs, *net.learnable_params]
+        self._seen = self._state()
 
-    def settle(self, start: int) -> None:
-        """Reshapes what has to be before a pass that starts at this layer."""
-        changed = self._seen != self._shapes()
-        if changed or start < self._settled_from:
-            self._net._reshape_from(start)
-            self._settled_from = start if changed else min(start, self._settled_from)
+    def settle(self) -> None:
+        """Tells the net, before it runs forward, what a script has changed since the last pass."""
+        if self._seen != self._state():
+            self._net.forget_shapes()
+
+    def settle_backward(self) -> None:
+        """Tells the net the same before it runs backward, so that layers keep what they remember
+        of the forward pass where a gradient has only been given its memory."""
+        state = self._state()
+        if [shape for shape, _ in self._seen] != [shape for shape, _ in state]:
+            self._net.forget_shapes()
+        elif self._seen != state:
+            self._net.forget_gradients()
 
     def note(self) -> None:
-        """Takes the present shapes as known; called when the net has run or reshaped."""
-        self._seen = self._shapes()
+        """Takes the present state as known; called when the net has run or reshaped."""
+        self._seen = self._state()
 
-    def _shapes(self) -> list[Shape]:
-        shapes = [blob.shape for blob in self._net._blobs]
-        shapes += [blob.shape for blob in self._net.learnable_params]
-        return shapes
+    def _state(self) -> list[tuple[Shape, int]]:
+        return [(blob.shape, blob.moves) for blob in self._blobs]

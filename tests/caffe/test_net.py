@@ -164,6 +164,58 @@ def test_inputs_of_another_size_go_through_after_a_reshape(deploy_file: str) -> 
     assert net.blobs["conv"].data.shape == (2, 5, 6, 6)
 
 
+def test_a_pass_up_to_a_layer_leaves_those_after_it_as_they_are(net_file: str) -> None:
+    net = caffe.Net(net_file, caffe.TRAIN)
+    net.blobs["data"].reshape(1, 2, 9, 7)  # "ip" could not take what follows from this
+    pictures = np.random.default_rng(0).normal(size=(1, 2, 9, 7))
+    net.blobs["data"].data[...] = pictures
+    conv = net.forward(end="conv")["conv"]
+    assert conv.shape == (1, 11, 14, 12)
+    net.blobs["conv"].diff[...] = conv
+    slope = net.backward(start="conv")
+    assert slope == {}
+    assert net.blobs["data"].diff.shape == (1, 2, 9, 7)
+    assert net.blobs["data"].diff.any()
+    with pytest.raises(RuntimeError, match="parameter 0 is"):
+        net.forward(start="ip")
+    net.blobs["data"].reshape(5, 2, 3, 4)
+    assert np.isfinite(net.forward()["loss"])
+
+
+def test_a_blob_that_was_larger_for_a_while_is_still_the_nets(deploy_file: str) -> None:
+    net, other = (caffe.Net(deploy_file, caffe.TEST) for _ in range(2))
+    other.share_with(net)
+    random = np.random.default_rng(0)
+    pictures = random.normal(size=(4, 3, 6, 6))
+    net.forward(data=pictures)
+    net.blobs["data"].reshape(9, 3, 20, 20)
+    net.blobs["data"].data[...] = 0
+    net.blobs["data"].reshape(4, 3, 6, 6)
+    wanted = other.forward(data=2 * pictures)["prob"]
+    np.testing.assert_array_equal(net.forward(data=2 * pictures)["prob"], wanted)
+
+
+def test_setting_a_gradient_keeps_what_layers_remember_of_the_forward_pass(
+    deploy_file: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "back.prototxt"
+    file.write_text("force_backward: true " + Path(deploy_file).read_text())
+    fresh, grown = (caffe.Net(str(file), caffe.TEST) for _ in range(2))
+    grown.share_with(fresh)
+    grown.forward()
+    grown.backward()
+    random = np.random.default_rng(0)
+    pictures, slope = random.normal(size=(7, 3, 9, 9)), random.normal(size=(7, 5, 1, 1))
+    slopes = []
+    for net in (fresh, grown):
+        net.blobs["data"].reshape(7, 3, 9, 9)
+        net.forward(data=pictures)
+        net.blobs["prob"].diff[...] = slope  # needs more memory than it had
+        slopes.append(net.backward()["data"].copy())
+    assert slopes[0].any()
+    np.testing.assert_array_equal(*slopes)
+
+
 def test_a_blob_in_the_middle_may_be_reshaped(deploy_file: str) -> None:
     net = caffe.Net(deploy_file, caffe.TEST)
     net.forward()
