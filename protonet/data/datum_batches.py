@@ -17,7 +17,7 @@ from .lmdb_source import LmdbReader, LmdbSource
 from .pictures import Image, Pictures, decode
 from .transformer import Tell, Transformer
 
-__all__ = ["DatumBatches", "datum_image", "first_image_shape", "raw_images"]
+__all__ = ["DatumBatches", "datum_image", "first_image_shape"]
 
 
 class DatumBatches:
@@ -40,11 +40,12 @@ class DatumBatches:
     def make(self, number: int, spare: Batch | None) -> Batch:
         first = self._start + number * self._size
         records = self._reader.read(first, self._size)
-        found = read_datums(records)
+        found, owner = read_datums(records)
         tell = partial(_of_record, self._reader, first)
         pictures = _pictures(
             records, found, self._transformer.decode_mode, tell, (self._source, first)
         )
+        pictures.owners.append(owner)
         shape = self._transformer.batch_shape(pictures, tell)
         images = array_in(spare, 0, (self._size, *shape), self._dtype)
         labels = array_in(spare, 1, (self._size,), self._dtype)
@@ -65,7 +66,7 @@ def first_image_shape(path: str, transformer: Transformer) -> tuple[int, int, in
         try:
             records = reader.read(0, 1)
             tell = partial(_of_record, reader, 0)
-            found, mode = read_datums(records), transformer.decode_mode
+            (found, _), mode = read_datums(records), transformer.decode_mode
             pictures = _pictures(records, found, mode, tell, (source, 0))
             return transformer.batch_shape(pictures, tell)
         finally:
@@ -88,10 +89,9 @@ def _pictures(
     """Returns the images of the records that are there in the source from a number on: raw ones
     where they lie, others decoded."""
     source, first = at
-    raw = raw_images(found)
     others: dict[int, Image] = {}
     bad: dict[int, DataError] = {}
-    for index in np.flatnonzero(~raw).tolist():
+    for index in np.flatnonzero(found["raw"] == 0).tolist():
         try:
             others[index] = datum_image(records[index], found[index], mode)
         except DataError as error:
@@ -117,20 +117,9 @@ def _pictures(
     places["channel_step"] = found["height"] * found["width"]
     places["row_step"] = found["width"]
     places["column_step"] = 1
-    pictures.owners.append(records)
     for index, image in others.items():
         pictures.put(index, image)
     return pictures
-
-
-def raw_images(found: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Says which records hold channels × height × width bytes; no product here can overflow."""
-    area = found["height"] * found["width"]
-    sound = (found["broken"] == 0) & (found["encoded"] == 0) & (found["size"] > 0)
-    sound &= (found["height"] > 0) & (found["width"] > 0)
-    whole = np.where(sound, area, 1)
-    fits = (found["size"] % whole == 0) & (found["size"] // whole == found["channels"])
-    return np.asarray(sound & fits)
 
 
 def datum_image(record: memoryview, found: np.void, mode: str) -> Image:

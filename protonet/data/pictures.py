@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import DataError
 from .pillow_pixels import pixels_of
 
-__all__ = ["PICTURE", "Image", "Pictures", "decode", "encode"]
+__all__ = ["PICTURE", "Image", "Pictures", "decode", "encode", "lent_image"]
 
 _JPEG_QUALITY = 95  # OpenCV's
 
@@ -32,7 +32,7 @@ PICTURE = np.dtype(
 
 
 class _Lent:
-    """Memory of a batch's image, for numpy, which keeps the batch as long as it needs it."""
+    """Somebody's memory, for numpy, which keeps the owner as long as it needs it."""
 
     def __init__(
         self,
@@ -47,6 +47,13 @@ class _Lent:
             "data": (address, True), "shape": shape, "strides": strides, "typestr": kind,
             "version": 3,
         }  # fmt: skip
+
+
+def lent_image(
+    owner: object, address: int, kind: str, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> Image:
+    """Returns the image at that address in the owner's memory, read-only; strides in bytes."""
+    return np.asarray(_Lent(owner, address, kind, shape, strides))
 
 
 class Pictures:
@@ -76,14 +83,12 @@ class Pictures:
         """Returns image `index` where it lies, C×H×W, read-only."""
         place = self.places[index]
         item = 4 if place["is_float"] else 1
-        return np.asarray(
-            _Lent(
-                self,
-                int(place["pixels"]),
-                "<f4" if item == 4 else "|u1",
-                (self.channels, int(self.heights[index]), int(self.widths[index])),
-                tuple(int(place[f"{axis}_step"]) * item for axis in ("channel", "row", "column")),
-            )
+        return lent_image(
+            self,
+            int(place["pixels"]),
+            "<f4" if item == 4 else "|u1",
+            (self.channels, int(self.heights[index]), int(self.widths[index])),
+            tuple(int(place[f"{axis}_step"]) * item for axis in ("channel", "row", "column")),
         )
 
     @classmethod

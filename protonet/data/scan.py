@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .datum import read_datums
-from .datum_batches import datum_image, raw_images
+from .datum_batches import datum_image
 from .errors import DataError
 from .lmdb_source import LmdbReader, LmdbSource
-from .pictures import Image
+from .pictures import Image, lent_image
 
 __all__ = ["Scanned", "scan"]
 
@@ -37,24 +37,22 @@ def scan(source: LmdbSource, mode: str = "") -> Iterator[Scanned]:
     try:
         for first in range(0, source.count, _RECORDS_AT_A_TIME):
             records = reader.read(first, min(_RECORDS_AT_A_TIME, source.count - first))
-            found = read_datums(records)
-            is_raw = raw_images(found)
+            found, owner = read_datums(records)
             for index, record in enumerate(records):
-                yield _scanned(reader, first + index, record, found[index], is_raw[index], mode)
+                yield _scanned(reader, first + index, record, found[index], owner, mode)
     finally:
         reader.close()
 
 
 def _scanned(
-    reader: LmdbReader, number: int, record: memoryview, found: np.void, is_raw: bool, mode: str
+    reader: LmdbReader, number: int, record: memoryview, found: np.void, owner: object, mode: str
 ) -> Scanned:
     label, encoded = int(found["label"]), bool(found["encoded"])
     image: Image | DataError
-    if is_raw:
-        shape = tuple(int(found[name]) for name in ("channels", "height", "width"))
-        values = np.frombuffer(record, np.uint8)
-        start = int(found["pixels"]) - values.__array_interface__["data"][0]
-        image = values[start : start + int(found["size"])].reshape(shape)
+    if found["raw"]:
+        channels, height, width = (int(found[name]) for name in ("channels", "height", "width"))
+        shape, strides = (channels, height, width), (height * width, width, 1)
+        image = lent_image(owner, int(found["pixels"]), "|u1", shape, strides)
     else:
         try:
             image = datum_image(record, found, mode)

@@ -96,7 +96,9 @@ def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any
                 raise ValueError(f"kernel argument {name!r} is not C-contiguous")
             double = double and value.dtype != np.float32
             keep.append(value)
-            plain[name] = ffi.cast("void *", value.ctypes.data)
+            plain[name] = ffi.from_buffer(_BYTES, value)
+        elif type(value) is int or type(value) is float:
+            plain[name] = value
         elif isinstance(value, Mapping):
             plain[name], inner = _pointers(value, keep)
             double = double and inner
@@ -111,20 +113,21 @@ def _pointers(fields: Mapping[str, Any], keep: list[Any]) -> tuple[dict[str, Any
     return plain, double
 
 
-_found: dict[tuple[str, bool], Any] = {}
+_found: dict[tuple[str, bool], tuple[Any, Any]] = {}  # a kernel and its arguments' type
 
 
 def call(name: str, **fields: Any) -> None:
     """Runs kernel `name` with the fields of its struct, and records it if a tape is running."""
     keep: list[Any] = []
     plain, double = _pointers(fields, keep)
-    run = _found.get((name, double))
-    if run is None:
-        run = _found[name, double] = lib.kernel_find(name.encode(), double)
+    found = _found.get((name, double))
+    if found is None:
+        run = lib.kernel_find(name.encode(), double)
         if run == ffi.NULL:
-            del _found[name, double]
             raise AttributeError(f"no kernel named {name!r}")
-    arguments = ffi.new(f"{name}_args *", plain)
+        found = _found[name, double] = run, ffi.typeof(f"{name}_args *")
+    run, kind = found
+    arguments = ffi.new(kind, plain)
     run(arguments)
     if _recording.tape is not None:
         _recording.tape.record(run, arguments, keep)

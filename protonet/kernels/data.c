@@ -48,6 +48,13 @@ static int FN(read_datum)(datum *found, const uint8_t *start, const uint8_t *end
     return 1;
 }
 
+/* Whether the datum holds channels × height × width bytes; nothing here can overflow. */
+static int FN(is_raw)(const datum *d) {
+    if (d->broken || d->encoded || d->size < 1 || d->height < 1 || d->width < 1) return 0;
+    const int64_t area = d->height * d->width;
+    return d->size % area == 0 && d->size / area == d->channels;
+}
+
 KERNEL(read_datums) {
     ARGS(read_datums);
     const uint8_t *const *records = a->records;
@@ -56,6 +63,7 @@ KERNEL(read_datums) {
     for (int64_t i = 0; i < a->n; i++) {
         found[i] = (datum){0};
         found[i].broken = !FN(read_datum)(&found[i], records[i], records[i] + sizes[i]);
+        found[i].raw = FN(is_raw)(&found[i]);
     }
 }
 

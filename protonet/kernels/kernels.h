@@ -189,10 +189,11 @@ typedef struct { const void *index; int64_t count; int64_t limit; void *bad; } c
 /* ---- data ------------------------------------------------------------------------------- */
 
 /* What a Datum record says: sizes, label, where its bytes lie (an address) and how many they
- * are, how many floats it has; `broken` if it is no whole protobuf message. */
+ * are, how many floats it has; `broken` if it is no whole protobuf message; `raw` if its bytes
+ * are channels × height × width pixels. */
 typedef struct {
     int64_t channels; int64_t height; int64_t width; int64_t label;
-    int64_t pixels; int64_t size; int64_t floats; int64_t encoded; int64_t broken;
+    int64_t pixels; int64_t size; int64_t floats; int64_t encoded; int64_t broken; int64_t raw;
 } datum;
 /* found[i] (datum) = what the record of sizes[i] bytes at records[i] says. */
 typedef struct { const void *records; const void *sizes; void *found; int64_t n; }

@@ -38,7 +38,7 @@ def test_idx_files_become_a_database(folder: Path) -> None:
     with LmdbSource("db") as source:
         reader = source.reader()
         records = reader.read(0, source.count)
-        found = read_datums(records)
+        found, _ = read_datums(records)
         assert found["label"].tolist() == [3, 1, 4, 1, 5]
         assert bytes(records[2]).endswith(IMAGES[2].tobytes() + b"\x28\x04")
         assert [reader.key(0), reader.key(4)] == ["00000000", "00000004"]
