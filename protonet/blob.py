@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 
 import numpy as np
+
+from protonet.prototxt.diagnostics import Error
 
 __all__ = ["Blob", "aligned_zeros"]
 
 _ALIGNMENT_BYTES = 64
+MOST_AXES = 32
+_FORMER_AXES = 4  # num, channels, height, width
 
 
 def aligned_zeros(count: int, dtype: np.dtype) -> np.ndarray:
@@ -50,7 +55,8 @@ class Blob:
 
     def __init__(self, shape: Sequence[int] = (), dtype: type | np.dtype = np.float32) -> None:
         self.dtype = np.dtype(dtype)
-        self._shape = tuple(int(size) for size in shape)
+        self._shape: tuple[int, ...] = ()
+        self.reshape(*shape)
         self._data, self._diff = _Memory(), _Memory()
 
     @property
@@ -71,8 +77,16 @@ class Blob:
         return self._diff.seen(self._shape, self.count, self.dtype)
 
     def reshape(self, *shape: int) -> None:
-        """Changes the shape; values are kept in memory order where the count allows."""
-        self._shape = tuple(int(size) for size in shape)
+        """Changes the shape; values are kept in memory order where the count allows.
+
+        TypeError if a size is not a whole number, Error if it is negative or they are too many.
+        """
+        sizes = tuple(map(index, shape))
+        if min(sizes, default=0) < 0:
+            raise Error(f"a blob cannot be {'×'.join(map(str, sizes))}: sizes are 0 or more")
+        if len(sizes) > MOST_AXES:
+            raise Error(f"a blob has {MOST_AXES} axes at most, not {len(sizes)}")
+        self._shape = sizes
 
     @property
     def moves(self) -> int:
@@ -95,6 +109,11 @@ class Blob:
         self._diff.share(other.diff)
 
     def _legacy_axis(self, axis: int) -> int:
+        if len(self._shape) > _FORMER_AXES:
+            raise Error(
+                "num, channels, height and width are for blobs of up to 4 axes; "
+                f"this one is {'×'.join(map(str, self._shape))}: use shape"
+            )
         return self._shape[axis] if axis < len(self._shape) else 1
 
     @property

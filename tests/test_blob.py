@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from protonet import Blob
+from protonet import Blob, Error
 
 
 def test_a_new_blob_is_zero_and_starts_on_a_cache_line():
@@ -46,3 +46,18 @@ def test_shared_data_is_seen_in_ones_own_shape():
 def test_missing_axes_count_as_one(shape, legacy):
     blob = Blob(shape)
     assert (blob.num, blob.channels, blob.height, blob.width) == legacy
+
+
+@pytest.mark.parametrize("shape", [(-1,), (2, -3, 4), (1,) * 33])
+def test_shapes_that_no_array_has_are_refused(shape):
+    blob = Blob((2, 3))
+    with pytest.raises(Error, match=r"0 or more|at most"):
+        blob.reshape(*shape)
+    assert blob.shape == (2, 3)
+    with pytest.raises(TypeError, match="integer"):
+        blob.reshape(2.5)
+
+
+def test_former_names_of_axes_are_for_four():
+    with pytest.raises(Error, match="this one is 2×3×4×5×6: use shape"):
+        _ = Blob((2, 3, 4, 5, 6)).num

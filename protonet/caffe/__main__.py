@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
 from .binding import bind
 
@@ -34,18 +35,40 @@ def main(arguments: Sequence[str]) -> int:
             print(f"python -m protonet.caffe: {first} needs an argument", file=sys.stderr)
             return 2
         sys.argv = rest if first == "-m" else [first, *rest[1:]]
-        if first == "-m":
-            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-        else:
-            exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
-        return 0
+        run = _run_module if first == "-m" else _run_code
+        return _told(lambda: run(rest[0]))
     if not os.path.exists(first):
         print(f"python -m protonet.caffe: there is no {first}", file=sys.stderr)
         return 2
     sys.argv = [first, *rest]
-    sys.path[0] = os.path.dirname(os.path.abspath(first))
-    runpy.run_path(first, run_name="__main__")
+    sys.path[0] = os.path.dirname(os.path.realpath(first))
+    return _told(lambda: runpy.run_path(first, run_name="__main__"))
+
+
+def _run_module(name: str) -> None:
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _run_code(code: str) -> None:
+    module = sys.modules["__main__"] = ModuleType("__main__")
+    exec(compile(code, "<string>", "exec"), module.__dict__)
+
+
+def _told(run: Callable[[], object]) -> int:
+    """Runs a script; shows the traceback of what it raises from the script's own lines on."""
+    try:
+        run()
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        return 1
     return 0
+
+
+def _is_ours(file: str) -> bool:
+    return file == __file__ or file in ("<frozen runpy>", runpy.__file__)
 
 
 if __name__ == "__main__":

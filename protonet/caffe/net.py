@@ -122,10 +122,19 @@ class Net:
         return self._kept("_bottom_names_dict", self._net.bottom_names.items())
 
     def _top_ids(self, layer: int) -> list[int]:
+        self._judge(layer, layer)
         return list(self._net.graph.nodes[layer].tops)
 
     def _bottom_ids(self, layer: int) -> list[int]:
+        self._judge(layer, layer)
         return list(self._net.graph.nodes[layer].bottoms)
+
+    def _judge(self, first: int, last: int) -> None:
+        """Raises CaffeError if layers first … last are not all there."""
+        count = len(self._layer_names)
+        if first < 0 or last >= count:
+            wrong = first if first < 0 else last
+            raise CaffeError(f"there is no layer {wrong}: the net has {count}")
 
     def _kept(self, place: str, pairs: Any) -> OrderedDict[str, Any]:
         """Returns the dictionary of that name, made on first use: scripts hold on to it."""
@@ -188,6 +197,7 @@ class Net:
 
     def _forward(self, start: int, end: int) -> float:
         """Runs layers start … end by index and returns the loss."""
+        self._judge(start, end)
         with caffe_errors():
             self._watch.settle()
             loss = self._net.run_forward(start, end)
@@ -196,6 +206,7 @@ class Net:
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers start … end backward by index, start ≥ end."""
+        self._judge(end, start)
         with caffe_errors():
             self._watch.settle_backward()
             self._net.run_backward(start, end)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from protonet.blob import MOST_AXES
 from protonet.layers.base import LayerError, Shape, shape_text
 
 if TYPE_CHECKING:
     from .graph import Node
 
-__all__ = ["MOST_AXES", "MOST_ELEMENTS", "judge_sizes"]
+__all__ = ["MOST_ELEMENTS", "judge_sizes"]
 
-MOST_AXES = 32
 MOST_ELEMENTS = 2**31 - 1
 
 

@@ -45,6 +45,11 @@ class PythonLayer:
     def __init__(self, *_: object) -> None:
         self.blobs = BlobVector()
 
+    @property
+    def param_str_(self) -> str:
+        """What pycaffe called param_str before its version 1.0."""
+        return self.param_str
+
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         pass
 

@@ -351,6 +351,17 @@ def test_a_phase_that_is_none_is_told(deploy_file: str) -> None:
         caffe.Net(deploy_file, caffe.TEST, "deploy")
 
 
+def test_layers_by_index_are_those_that_there_are(deploy_file: str) -> None:
+    net = caffe.Net(deploy_file, caffe.TEST)
+    for call in (
+        lambda: net._forward(0, 5), lambda: net._forward(-1, 2), lambda: net._backward(5, 0),
+        lambda: net._backward(4, -1), lambda: net._top_ids(5), lambda: net._bottom_ids(-1),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match=r"there is no layer (5|-1): the net has 5"):
+            call()
+    assert net._forward(3, 2) == 0
+
+
 def test_what_aborts_caffe_raises_a_runtime_error(deploy_file: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.prototxt").write_text('layer { name: "x" type: "Relu" top: "x" }')
     with pytest.raises(RuntimeError, match="nowhere"):

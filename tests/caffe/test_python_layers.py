@@ -32,6 +32,7 @@ class Fold(Tenfold):
     def setup(self, bottom, top):
         try:
             self.value = float(self.param_str)
+            assert self.param_str_ == self.param_str  # the name of former times
         except ValueError:
             raise ValueError("Parameter string must be a legible float")
 

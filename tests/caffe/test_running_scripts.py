@@ -78,6 +78,37 @@ def test_exit_codes_are_the_scripts(folder: Path) -> None:
     assert "protonet.caffe.CaffeError: nowhere.prototxt" in failed.stderr
 
 
+def test_a_traceback_begins_in_the_script(folder: Path) -> None:
+    (folder / "fails.py").write_text("def fail():\n    return 1 / 0\n\nfail()")
+    wanted = [
+        "Traceback (most recent call last):",
+        '  File "fails.py", line 4, in <module>',
+        '  File "fails.py", line 2, in fail',
+    ]
+    told = run(folder, "fails.py").stderr
+    assert [line for line in told.splitlines() if line.lstrip()[:4] in ("Trac", "File")] == wanted
+    (folder / "wrong.py").write_text("print(")
+    assert run(folder, "wrong.py").stderr.startswith('  File "wrong.py", line 1\n')
+    failed = run(folder, "-c", "[][1]")
+    assert failed.returncode == 1
+    assert '"<string>", line 1' in failed.stderr.splitlines()[1]
+
+
+def test_the_root_of_a_caffe_that_was_never_compiled_does_no_harm(folder: Path) -> None:
+    package = folder / "caffe-master/python/caffe"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from .pycaffe import Net")
+    (package / "pycaffe.py").write_text("from ._caffe import Net")
+    (folder / "scripts/old.py").write_text(
+        "import sys\nsys.path.insert(0, 'caffe-master/python')\n"
+        "import caffe, caffe.pycaffe, caffe.proto.caffe_pb2 as pb\n"
+        "from caffe.io import load_image\n"
+        "print(caffe.__name__, caffe.pycaffe.__name__, pb.NetParameter.__name__)"
+    )
+    done = run(folder, "scripts/old.py")
+    assert done.stdout == "protonet.caffe protonet.caffe.pycaffe NetParameter\n", done.stderr
+
+
 def test_without_a_script_the_use_is_shown(folder: Path) -> None:
     assert run(folder, "--help").stdout.startswith("usage: python -m protonet.caffe SCRIPT")
     missing = run(folder, "missing.py")
