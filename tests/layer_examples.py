@@ -20,7 +20,7 @@ __all__ = ["ARRAYS_ARE_NOT_ENOUGH", "Example", "all_examples", "examples_of"]
 # Types that read or write files, or run a user's code.
 ARRAYS_ARE_NOT_ENOUGH = {
     "AnnotatedData", "Data", "DenseImageData", "HDF5Data", "HDF5Output", "IdxData",
-    "ImageData", "ImageFolder", "MemoryData", "Python", "VideoData", "WindowData",
+    "ImageData", "ImageFolder", "ImageSegData", "MemoryData", "Python", "VideoData", "WindowData",
 }  # fmt: skip
 
 

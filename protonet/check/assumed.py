@@ -14,8 +14,10 @@ _SETTINGS = {
     "ImageData": "image_data_param",
     "ImageFolder": "image_data_param",
     "DenseImageData": "dense_image_data_param",
+    "ImageSegData": "image_data_param",
 }
-_RESIZED = ("ImageData", "ImageFolder", "DenseImageData")
+_LABEL_IMAGES = ("DenseImageData", "ImageSegData")
+_RESIZED = ("ImageData", "ImageFolder", *_LABEL_IMAGES)
 _COLOURS = 3
 
 
@@ -26,23 +28,24 @@ def assumed_shapes(param: LayerParameter) -> list[Shape | None]:
     unless they are turned to gray. None for a top that nothing is known of.
     """
     unknown: list[Shape | None] = [None] * len(param.top)
-    if param.type not in _SETTINGS or not 1 <= len(param.top) <= 2:
+    if param.type not in _SETTINGS or not 1 <= len(param.top) <= 3:
         return unknown
     settings: Any = getattr(param, _SETTINGS[param.type])
     transform = param.transform_param
     if not settings.batch_size:
         return unknown
-    dense = param.type == "DenseImageData"
+    dense = param.type in _LABEL_IMAGES
+    rest: list[Shape | None] = [(settings.batch_size, 1, 1, 2)]  # ImageSegData: the sizes
     labels: Shape | None = None if dense else (settings.batch_size,)
     height = width = transform.crop_size
     if not height and param.type in _RESIZED:
         height, width = settings.new_height, settings.new_width
     if not (height and width):
-        return [None, labels][: len(param.top)]
+        return [None, labels, *rest][: len(param.top)]
     if dense:
         factor = settings.label_divide_factor or 1
         labels = (settings.batch_size, 1, height // factor, width // factor)
     gray = transform.force_gray or (param.type in _RESIZED and not settings.is_color)
     images: Shape = (settings.batch_size, 1 if gray else _COLOURS, height, width)
-    shapes: list[Shape | None] = [images, labels]
+    shapes: list[Shape | None] = [images, labels, *rest]
     return shapes[: len(param.top)]

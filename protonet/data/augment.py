@@ -53,12 +53,6 @@ class Augmenter:
                 f"crop_size {param.crop_size} does not fit a shorter side of {self.sides[0]}",
                 "crop_size",
             )
-        if self.sides and param.mean_file:
-            raise _wrong(
-                "a mean image does not fit images of random sizes",
-                "mean_file",
-                help="give mean_value, one number per channel",
-            )
 
     def __bool__(self) -> bool:
         return bool(self.sides or self._angle or self._colours is not None)

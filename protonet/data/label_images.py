@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import numpy.typing as npt
 
 from protonet.ir.protonet_pb2 import TransformationParameter
 
@@ -14,7 +15,13 @@ from .image_list import ImageBatches, ImageList, read_all, read_image
 from .pictures import Image, Pictures
 from .transformer import Transformer
 
-__all__ = ["LabelImageBatches", "LabelImageList", "label_transformer", "read_label_image"]
+__all__ = [
+    "LabelImageBatches",
+    "LabelImageList",
+    "label_transformer",
+    "nearest",
+    "read_label_image",
+]
 
 
 class LabelImageList(ImageList):
@@ -40,7 +47,12 @@ def read_label_image(path: str, height: int, width: int) -> Image:
     """Reads an image of class numbers as 1×H×W bytes; unless height is 0 resized by taking the
     pixel at or before each place, so that no class appears that was not there. DataError."""
     image = read_image(path, False)
-    if not height or image.shape[1:] == (height, width):
+    return nearest(image, height, width) if height else image
+
+
+def nearest(image: Image, height: int, width: int) -> Image:
+    """Returns a C×H×W image as C×height×width of the pixels at or before each place."""
+    if image.shape[1:] == (height, width):
         return image
     rows = np.arange(height) * image.shape[1] // height
     columns = np.arange(width) * image.shape[2] // width
@@ -68,8 +80,18 @@ class LabelImageBatches(ImageBatches):
         first = self._start + number * self._size
         positions = np.arange(first, first + self._size)
         chosen = [self._image_at(int(position)) for position in positions + self._skip]
-        images, labels = zip(*read_all(chosen, self._pairs, self._read_pair), strict=True)
-        batch = []
+        return self._batch(read_all(chosen, self._pairs, self._read_pair), chosen, positions, spare)
+
+    def _batch(
+        self,
+        pairs: list[tuple[Image, Image]],
+        chosen: list[int],
+        positions: npt.NDArray[np.int64],
+        spare: Batch | None,
+    ) -> Batch:
+        """Returns what becomes of images and label images of the chosen lines."""
+        images, labels = zip(*pairs, strict=True)
+        batch: Batch = []
         for top, (found, transformer) in enumerate(
             ((images, self._transformer), (labels, self._label_transformer))
         ):

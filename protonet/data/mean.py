@@ -16,7 +16,7 @@ from protonet.ir.wire import WireError
 
 from .errors import DataError, existing_elsewhere
 
-__all__ = ["read_mean"]
+__all__ = ["read_mean", "resized_mean"]
 
 _FIELD = ("transform_param", "mean_file")
 _NPY = b"\x93NUMPY"
@@ -49,6 +49,22 @@ def read_mean(path: str) -> npt.NDArray[np.floating[Any]]:
             field=_FIELD,
         )
     return np.array(values)
+
+
+def resized_mean(mean: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    """Returns a C×H×W mean as C×height×width, each number between its four neighbours as pixels
+    are that are resized."""
+    for axis, size in ((1, height), (2, width)):
+        if mean.shape[axis] != size:
+            place = (np.arange(size) + 0.5) * mean.shape[axis] / size - 0.5
+            place = place.clip(0, mean.shape[axis] - 1)
+            first = np.minimum(place.astype(np.int64), max(mean.shape[axis] - 2, 0))
+            second = np.minimum(first + 1, mean.shape[axis] - 1)
+            shape = (-1, 1) if axis == 1 else (-1,)
+            weight = (place - first).astype(mean.dtype).reshape(shape)
+            low, high = mean.take(first, axis), mean.take(second, axis)
+            mean = low + (high - low) * weight
+    return np.ascontiguousarray(mean)
 
 
 def _npy(content: memoryview) -> npt.NDArray[np.floating[Any]]:

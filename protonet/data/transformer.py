@@ -4,7 +4,8 @@
 
 A crop of crop_size × crop_size is taken at random in TRAIN and at ((H − crop)/2, (W − crop)/2)
 in TEST; `mirror` turns half of the images left to right, in both phases. (Caffe 1.0)
-In TRAIN, what protonet.data.augment tells is done before, where the settings ask for it.
+In TRAIN, what protonet.data.augment tells is done before, where the settings ask for it; from
+images of random sizes the mean image is taken resized to each.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from protonet import kernels
 from .augment import Augmenter
 from .chance import uniform_below
 from .errors import DataError
-from .mean import read_mean
+from .mean import read_mean, resized_mean
 from .pictures import Pictures
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Transformer:
         return "color" if self.param.force_color else "gray" if self.param.force_gray else ""
 
     @property
+    def _random_sizes(self) -> bool:
+        return self.train and bool(self._augmenter.sides)
+
+    @property
     def moves_pixels(self) -> bool:
         """Whether images are resized or rotated at random."""
         return self.train and self._augmenter.moves_pixels
@@ -64,7 +69,7 @@ class Transformer:
         Raises DataError where crop or mean do not fit it; `missing` if the mean file is not there.
         """
         crop = self.param.crop_size
-        if self.train and self._augmenter.sides:
+        if self._random_sizes and self._augmenter.sides:
             height = width = self._augmenter.sides[0]  # at least; the crop fits and decides
         if crop > min(height, width):
             raise DataError(
@@ -103,10 +108,13 @@ class Transformer:
         self, channels: int, height: int, width: int
     ) -> tuple[npt.NDArray[Any], tuple[int, int, int]]:
         """Returns the mean's values and its steps along channel, row and column."""
+        steps = (height * width, width, 1)
         if self.param.mean_file:
             if self._mean_image is None:
                 self._mean_image = read_mean(self.param.mean_file)
             mean = self._mean_image
+            if self._random_sizes and len(mean) == channels:
+                return resized_mean(mean, height, width), steps
             if mean.shape != (channels, height, width):
                 raise _wrong(
                     f"mean_file holds a mean of {'×'.join(map(str, mean.shape))}, "
@@ -116,7 +124,7 @@ class Transformer:
                     help="a mean has the size of the uncropped images; "
                     "or give mean_value, one number per channel",
                 )
-            return mean, (height * width, width, 1)
+            return mean, steps
         values = np.array(self.param.mean_value or [0.0], np.float32)
         if len(values) not in (1, channels):
             raise _wrong(
@@ -141,7 +149,6 @@ class Transformer:
         _, channels, height, width = out.shape
         if self.train and self._augmenter:
             pictures = self._augmenter(pictures, key, positions)
-        mean, steps = self._mean_for(channels, int(pictures.heights[0]), int(pictures.widths[0]))
         free_rows, free_columns = pictures.heights - height, pictures.widths - width
         places = pictures.places
         if self.train and (free_rows.any() or free_columns.any()):
@@ -152,12 +159,18 @@ class Transformer:
         if self.param.mirror:
             two = np.full(len(pictures), 2)
             places["mirror"] = uniform_below(two, key, positions, _MIRROR)
-        kernels.transform_pictures(
-            pictures=places, mean=mean.astype(out.dtype, copy=False), y=out,
-            n=len(pictures), channels=channels, height=height, width=width,
-            mean_channel_step=steps[0], mean_row_step=steps[1], mean_column_step=steps[2],
-            scale=self.param.scale,
-        )  # fmt: skip
+        # One mean for all, or where each image has a size of its own one for each.
+        count = 1 if self._random_sizes and self.param.mean_file else len(pictures)
+        for first in range(0, len(pictures), count):
+            size = int(pictures.heights[first]), int(pictures.widths[first])
+            mean, steps = self._mean_for(channels, *size)
+            kernels.transform_pictures(
+                pictures=places[first : first + count], mean=mean.astype(out.dtype, copy=False),
+                y=out[first : first + count],
+                n=count, channels=channels, height=height, width=width,
+                mean_channel_step=steps[0], mean_row_step=steps[1], mean_column_step=steps[2],
+                scale=self.param.scale,
+            )  # fmt: skip
 
 
 def _wrong(message: str, name: str, code: str = "E201", help: str = "") -> DataError:

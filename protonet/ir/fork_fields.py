@@ -17,7 +17,7 @@ from protonet.prototxt.source import Path, SourceMap
 
 __all__ = ["fork_field_warnings"]
 
-_FIRST_OF_FORKS = 5000
+_FIRST_OF_FORKS, _FIRST_OF_OURS = 5000, 6000
 _LAST_LAYER_PARAMETER = {"LayerParameter": 148, "V1LayerParameter": 42}
 """Layer message → the last number that the parameters of Caffe's own layer types have."""
 _BELOW = frozenset(
@@ -41,6 +41,23 @@ _HARMLESS = frozenset(
     }
 )
 """Fork fields that change how fast a net runs, not what it computes."""
+_ACTED_ON = frozenset(
+    {
+        "DropoutParameter.sample_weights_test",
+        "DropoutParameter.scale_train",
+        "ImageDataParameter.ignore_label",
+        "ImageDataParameter.label_divide_factor",
+        "ImageDataParameter.label_type",
+        "LossParameter.class_weighting",
+        "LossParameter.weight_by_label_freqs",
+        "PoolingParameter.ceil_mode",
+        "TransformationParameter.img_rand_resize_lower",
+        "TransformationParameter.img_rand_resize_upper",
+        "TransformationParameter.random_resize_param",
+        "TransformationParameter.scale_factors",
+    }
+)
+"""Fork fields that layers here have too; a layer that has not tells it itself."""
 
 
 def fork_field_warnings(message: Message, source: SourceMap) -> list[Diagnostic]:
@@ -82,9 +99,9 @@ def _reaches_fork_field(field: FieldDescriptor, seen: set[str]) -> bool:
 @cache
 def _is_of_fork(field: FieldDescriptor) -> bool:
     name = _name(field)
-    if name in _HARMLESS or _is_parameter_of_fork_layer(field):
+    if name in _HARMLESS | _ACTED_ON or _is_parameter_of_fork_layer(field):
         return False
-    return name in _BELOW or field.number >= _FIRST_OF_FORKS
+    return name in _BELOW or _FIRST_OF_FORKS <= field.number < _FIRST_OF_OURS
 
 
 @cache

@@ -77,6 +77,7 @@ _CURRENT_TYPES = {
     V1LayerParameter.TANH: "TanH",
     V1LayerParameter.THRESHOLD: "Threshold",
     V1LayerParameter.UNPOOLING: "Unpooling",
+    V1LayerParameter.IMAGE_SEG_DATA: "ImageSegData",
     V1LayerParameter.WINDOW_DATA: "WindowData",
 }
 

@@ -1149,7 +1149,7 @@ class HingeLossParameter(_message.Message):
     def __init__(self, norm: _Optional[_Union[HingeLossParameter.Norm, str]] = ...) -> None: ...
 
 class ImageDataParameter(_message.Message):
-    __slots__ = ("source", "root_folder", "batch_size", "shuffle", "rand_skip", "new_height", "new_width", "is_color", "scale", "mean_file", "crop_size", "mirror", "label_type", "label_dim", "label_divide_factor", "min_height", "min_width", "new_dim", "bicubic", "new_length", "use_image", "use_temporal_jitter", "show_data", "label_list")
+    __slots__ = ("source", "root_folder", "batch_size", "shuffle", "rand_skip", "new_height", "new_width", "is_color", "scale", "mean_file", "crop_size", "mirror", "label_type", "label_dim", "label_divide_factor", "min_height", "min_width", "new_dim", "bicubic", "new_length", "use_image", "use_temporal_jitter", "show_data", "ignore_label", "label_list")
     class LabelType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         NONE: _ClassVar[ImageDataParameter.LabelType]
@@ -1181,6 +1181,7 @@ class ImageDataParameter(_message.Message):
     USE_IMAGE_FIELD_NUMBER: _ClassVar[int]
     USE_TEMPORAL_JITTER_FIELD_NUMBER: _ClassVar[int]
     SHOW_DATA_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_LABEL_FIELD_NUMBER: _ClassVar[int]
     LABEL_LIST_FIELD_NUMBER: _ClassVar[int]
     source: str
     root_folder: str
@@ -1205,8 +1206,9 @@ class ImageDataParameter(_message.Message):
     use_image: bool
     use_temporal_jitter: bool
     show_data: bool
+    ignore_label: int
     label_list: str
-    def __init__(self, source: _Optional[str] = ..., root_folder: _Optional[str] = ..., batch_size: _Optional[int] = ..., shuffle: _Optional[bool] = ..., rand_skip: _Optional[int] = ..., new_height: _Optional[int] = ..., new_width: _Optional[int] = ..., is_color: _Optional[bool] = ..., scale: _Optional[float] = ..., mean_file: _Optional[str] = ..., crop_size: _Optional[int] = ..., mirror: _Optional[bool] = ..., label_type: _Optional[_Union[ImageDataParameter.LabelType, str]] = ..., label_dim: _Optional[int] = ..., label_divide_factor: _Optional[int] = ..., min_height: _Optional[int] = ..., min_width: _Optional[int] = ..., new_dim: _Optional[int] = ..., bicubic: _Optional[bool] = ..., new_length: _Optional[int] = ..., use_image: _Optional[bool] = ..., use_temporal_jitter: _Optional[bool] = ..., show_data: _Optional[bool] = ..., label_list: _Optional[str] = ...) -> None: ...
+    def __init__(self, source: _Optional[str] = ..., root_folder: _Optional[str] = ..., batch_size: _Optional[int] = ..., shuffle: _Optional[bool] = ..., rand_skip: _Optional[int] = ..., new_height: _Optional[int] = ..., new_width: _Optional[int] = ..., is_color: _Optional[bool] = ..., scale: _Optional[float] = ..., mean_file: _Optional[str] = ..., crop_size: _Optional[int] = ..., mirror: _Optional[bool] = ..., label_type: _Optional[_Union[ImageDataParameter.LabelType, str]] = ..., label_dim: _Optional[int] = ..., label_divide_factor: _Optional[int] = ..., min_height: _Optional[int] = ..., min_width: _Optional[int] = ..., new_dim: _Optional[int] = ..., bicubic: _Optional[bool] = ..., new_length: _Optional[int] = ..., use_image: _Optional[bool] = ..., use_temporal_jitter: _Optional[bool] = ..., show_data: _Optional[bool] = ..., ignore_label: _Optional[int] = ..., label_list: _Optional[str] = ...) -> None: ...
 
 class InfogainLossParameter(_message.Message):
     __slots__ = ("source", "axis")
@@ -2095,7 +2097,7 @@ class SaveOutputParameter(_message.Message):
     def __init__(self, output_directory: _Optional[str] = ..., output_name_prefix: _Optional[str] = ..., output_format: _Optional[str] = ..., label_map_file: _Optional[str] = ..., name_size_file: _Optional[str] = ..., num_test_image: _Optional[int] = ..., resize_param: _Optional[_Union[OldResizeParameter, _Mapping]] = ...) -> None: ...
 
 class DetectionOutputParameter(_message.Message):
-    __slots__ = ("num_classes", "share_location", "background_label_id", "nms_param", "save_output_param", "code_type", "variance_encoded_in_target", "keep_top_k", "confidence_threshold", "visualize", "visualize_threshold", "thresholds", "save_file", "coords", "biases")
+    __slots__ = ("num_classes", "share_location", "background_label_id", "nms_param", "save_output_param", "code_type", "variance_encoded_in_target", "keep_top_k", "confidence_threshold", "visualize", "visualize_threshold", "thresholds", "save_file", "coords", "biases", "side", "num_box", "nms_threshold", "label_map_file")
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
     SHARE_LOCATION_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -2111,6 +2113,10 @@ class DetectionOutputParameter(_message.Message):
     SAVE_FILE_FIELD_NUMBER: _ClassVar[int]
     COORDS_FIELD_NUMBER: _ClassVar[int]
     BIASES_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    NUM_BOX_FIELD_NUMBER: _ClassVar[int]
+    NMS_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    LABEL_MAP_FILE_FIELD_NUMBER: _ClassVar[int]
     num_classes: int
     share_location: bool
     background_label_id: int
@@ -2126,7 +2132,11 @@ class DetectionOutputParameter(_message.Message):
     save_file: str
     coords: int
     biases: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, num_classes: _Optional[int] = ..., share_location: _Optional[bool] = ..., background_label_id: _Optional[int] = ..., nms_param: _Optional[_Union[NonMaximumSuppressionParameter, _Mapping]] = ..., save_output_param: _Optional[_Union[SaveOutputParameter, _Mapping]] = ..., code_type: _Optional[_Union[PriorBoxParameter.CodeType, str]] = ..., variance_encoded_in_target: _Optional[bool] = ..., keep_top_k: _Optional[int] = ..., confidence_threshold: _Optional[float] = ..., visualize: _Optional[bool] = ..., visualize_threshold: _Optional[float] = ..., thresholds: _Optional[_Iterable[float]] = ..., save_file: _Optional[str] = ..., coords: _Optional[int] = ..., biases: _Optional[_Iterable[float]] = ...) -> None: ...
+    side: int
+    num_box: int
+    nms_threshold: float
+    label_map_file: str
+    def __init__(self, num_classes: _Optional[int] = ..., share_location: _Optional[bool] = ..., background_label_id: _Optional[int] = ..., nms_param: _Optional[_Union[NonMaximumSuppressionParameter, _Mapping]] = ..., save_output_param: _Optional[_Union[SaveOutputParameter, _Mapping]] = ..., code_type: _Optional[_Union[PriorBoxParameter.CodeType, str]] = ..., variance_encoded_in_target: _Optional[bool] = ..., keep_top_k: _Optional[int] = ..., confidence_threshold: _Optional[float] = ..., visualize: _Optional[bool] = ..., visualize_threshold: _Optional[float] = ..., thresholds: _Optional[_Iterable[float]] = ..., save_file: _Optional[str] = ..., coords: _Optional[int] = ..., biases: _Optional[_Iterable[float]] = ..., side: _Optional[int] = ..., num_box: _Optional[int] = ..., nms_threshold: _Optional[float] = ..., label_map_file: _Optional[str] = ...) -> None: ...
 
 class MultiBoxLossParameter(_message.Message):
     __slots__ = ("loc_loss_type", "conf_loss_type", "loc_weight", "num_classes", "share_location", "match_type", "overlap_threshold", "use_prior_for_matching", "background_label_id", "use_difficult_gt", "do_neg_mining", "neg_pos_ratio", "neg_overlap", "code_type", "encode_variance_in_target", "map_object_to_agnostic", "ignore_cross_boundary_bbox", "bp_inside", "mining_type", "nms_param", "sample_size", "use_prior_for_nms", "normalize")
@@ -3410,6 +3420,7 @@ class V1LayerParameter(_message.Message):
         THRESHOLD: _ClassVar[V1LayerParameter.LayerType]
         BN: _ClassVar[V1LayerParameter.LayerType]
         UNPOOLING: _ClassVar[V1LayerParameter.LayerType]
+        IMAGE_SEG_DATA: _ClassVar[V1LayerParameter.LayerType]
         CROP: _ClassVar[V1LayerParameter.LayerType]
     NONE: V1LayerParameter.LayerType
     ABSVAL: V1LayerParameter.LayerType
@@ -3453,6 +3464,7 @@ class V1LayerParameter(_message.Message):
     THRESHOLD: V1LayerParameter.LayerType
     BN: V1LayerParameter.LayerType
     UNPOOLING: V1LayerParameter.LayerType
+    IMAGE_SEG_DATA: V1LayerParameter.LayerType
     CROP: V1LayerParameter.LayerType
     class DimCheckMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()

@@ -18,14 +18,24 @@ from .base import Exactly, Layer, LayerError, Shape, SourceMissing
 if TYPE_CHECKING:
     from protonet.data.arrays import Batch
     from protonet.data.prefetch import BatchMaker, OnDemand, Prefetcher
+    from protonet.data.transformer import Transformer
     from protonet.ir.protonet_pb2 import LayerParameter
 
-__all__ = ["DataLayer", "PrefetchedLayer", "about", "batch_size", "without_effect"]
+__all__ = [
+    "DataLayer",
+    "PrefetchedLayer",
+    "about",
+    "batch_size",
+    "refuse_long_skip",
+    "refuse_moving",
+    "without_effect",
+]
 
 # Of old, images were transformed by the data source's own parameters.
 _MOVED = ("scale", "mean_file", "crop_size", "mirror")
 _FORK_TRANSFORMS = (
     "crop_h", "crop_w", "old_resize_param", "noise_param", "emit_constraint",
+    "scale_factors",
 )  # fmt: skip
 
 
@@ -58,9 +68,24 @@ def batch_size(settings: object, group: str) -> int:
     return size
 
 
+def refuse_long_skip(skip: int, count: int, group: str) -> None:
+    """Raises LayerError if rand_skip may lead beyond the end of a list."""
+    if skip > count:
+        raise LayerError(
+            f"rand_skip {skip} is more than the list's {count} images", field=(group, "rand_skip")
+        )
+
+
+def refuse_moving(transformer: Transformer) -> None:
+    """Raises DataError if images are resized or rotated at random, their labels with them not."""
+    if transformer.moves_pixels:
+        raise DataError("labels would not follow images of random sizes or rotations", code="E201")
+
+
 def without_effect(param: LayerParameter, group: str) -> list[LayerError]:
     """Returns warnings of settings for images that stand where they do nothing."""
     settings = getattr(param, group)
+    given = {field.name for field, _ in param.transform_param.ListFields()}
     moved = [
         LayerError(
             f"{group}'s {name} has no effect (Caffe ignores it too)",
@@ -78,7 +103,7 @@ def without_effect(param: LayerParameter, group: str) -> list[LayerError]:
             code="W211",
         )
         for name in _FORK_TRANSFORMS
-        if param.transform_param.HasField(name)
+        if name in given
     ]
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from protonet.data.errors import DataError
 from protonet.data.image_list import read_image
 from protonet.data.label_images import (
     LabelImageBatches,
@@ -18,7 +17,7 @@ from protonet.data.label_images import (
 from protonet.data.transformer import Transformer
 
 from .base import TRAIN, Exactly, LayerError, Shape
-from .data_layer import PrefetchedLayer, about, batch_size
+from .data_layer import PrefetchedLayer, about, batch_size, refuse_long_skip, refuse_moving
 from .registry import register
 
 if TYPE_CHECKING:
@@ -72,19 +71,11 @@ class DenseImageData(PrefetchedLayer):
         with about("transform_param"):
             self.transformer = Transformer(settings, self.phase == TRAIN)
             self.label_transformer = label_transformer(settings, self.phase == TRAIN)
-            if self.transformer.moves_pixels:
-                raise DataError(
-                    "labels would not follow images of random sizes or rotations",
-                    code="E201",
-                )
+            refuse_moving(self.transformer)
 
     def _list(self) -> LabelImageList:
         images = LabelImageList(self.settings.source, self.settings.root_folder)
-        if self.settings.rand_skip > len(images):
-            raise LayerError(
-                f"rand_skip {self.settings.rand_skip} is more than the list's {len(images)} images",
-                field=(_GROUP, "rand_skip"),
-            )
+        refuse_long_skip(self.settings.rand_skip, len(images), _GROUP)
         return images
 
     def first_shapes(self) -> list[Shape]:

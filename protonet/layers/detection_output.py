@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from protonet import kernels
 from protonet.blob import Blob
 
-from .base import Between, Layer, LayerError, Shape, shape_text
+from .base import TEST, Between, Layer, LayerError, Shape, shape_text
 from .boxes import BoxCode, Suppression, count_priors, decode_boxes
 from .registry import register
+from .yolo_detection_output import YoloDetectionOutput
+
+if TYPE_CHECKING:
+    from protonet.ir.protonet_pb2 import LayerParameter
 
 _FIELD = "detection_output_param"
 
@@ -29,18 +33,31 @@ class DetectionOutput(Layer):
                 code_type (CORNER) and variance_encoded_in_target: see BoxCode;
                 confidence_threshold (all), nms_param { nms_threshold (.3), top_k (all), eta (1) },
                 keep_top_k (−1: all).
-    Rules:      per image and class but the background: of the scores above the threshold the top_k
+                YOLO v2's: num_classes, num_box (5), biases, confidence_threshold, nms_threshold
+                (.45): see YoloDetectionOutput.
+    Rules:      two forks have a layer of this name: with biases it is YOLO v2's, of one bottom or
+                two, and does what YoloDetectionOutput does; without them SSD's.
+                Per image and class but the background: of the scores above the threshold the top_k
                 best; suppression; then the keep_top_k best of the image. Rows are in the order of
                 image, class, falling score. Boxes are not clipped to the image.
     Gradient:   none.
-    Source:     Liu et al. 2016 (SSD).
+    Source:     Liu et al. 2016 (SSD); Redmon and Farhadi 2017 (YOLO v2).
     """
 
-    bottoms = Between(3, 4)
-    labels = (0, 1, 2, 3)
+    bottoms = Between(1, 4)
+    labels: ClassVar[tuple[int, ...]] = (0, 1, 2, 3)
     dynamic = True
 
+    def __new__(cls, param: LayerParameter, phase: int = TEST) -> DetectionOutput:
+        return super().__new__(GridDetectionOutput if param.detection_output_param.biases else cls)
+
     def setup(self) -> None:
+        if self.bottom_count < 3:
+            raise LayerError(
+                "SSD's DetectionOutput takes locations, scores and priors; YOLO's, of one bottom, "
+                "is told by its biases",
+                field=("bottom", self.bottom_count - 1), code="E104",
+            )  # fmt: skip
         self.settings = self.param.detection_output_param
         self.classes = self.settings.num_classes
         if self.classes < 1:
@@ -86,7 +103,7 @@ class DetectionOutput(Layer):
         images, priors = bottom[0].shape[0], count_priors(bottom[2].shape, 2)
         most = priors if self.rule.top_k < 0 else min(priors, self.rule.top_k)
         self.boxes = np.empty((images, priors, self.locations, 4), bottom[0].dtype)
-        self.counts = np.zeros((images, self.classes), np.int64)
+        self.counts: np.ndarray = np.zeros((images, self.classes), np.int64)
         self.search: dict[str, Any] = {
             "boxes": self.boxes, "scores": bottom[1].data, "counts": self.counts,
             "kept": np.empty((images, self.classes, most), np.int64),
@@ -110,3 +127,21 @@ class DetectionOutput(Layer):
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         """The choice of boxes has no gradient."""
+
+
+class GridDetectionOutput(YoloDetectionOutput, DetectionOutput):
+    """DetectionOutput with biases: YOLO v2's."""
+
+    type = "DetectionOutput"
+    bottoms = YoloDetectionOutput.bottoms
+    group = _FIELD
+
+    def setup(self) -> None:
+        if self.bottom_count not in self.bottoms:
+            raise LayerError(
+                f"YOLO's DetectionOutput, told by its biases, takes {self.bottoms} bottoms",
+                field=("bottom", 2), code="E104",
+            )  # fmt: skip
+        super().setup()
+        if not self.settings.HasField("confidence_threshold"):
+            self.least = self.param.yolo_detection_output_param.confidence_threshold  # its default

@@ -13,7 +13,7 @@ from protonet.data.image_list import ImageBatches, ImageList, read_image
 from protonet.data.transformer import Transformer
 
 from .base import TRAIN, Exactly, LayerError, Shape
-from .data_layer import PrefetchedLayer, about, batch_size, without_effect
+from .data_layer import PrefetchedLayer, about, batch_size, refuse_long_skip, without_effect
 from .registry import register
 
 if TYPE_CHECKING:
@@ -59,11 +59,7 @@ class ImageData(PrefetchedLayer):
 
     def _list(self) -> ImageList | ImageFolder:
         images = self._find()
-        if self.settings.rand_skip > len(images):
-            raise LayerError(
-                f"rand_skip {self.settings.rand_skip} is more than the list's {len(images)} images",
-                field=(_GROUP, "rand_skip"),
-            )
+        refuse_long_skip(self.settings.rand_skip, len(images), _GROUP)
         return images
 
     def first_shapes(self) -> list[Shape]:

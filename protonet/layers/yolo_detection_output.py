@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,15 +36,17 @@ class YoloDetectionOutput(Layer):
     """
 
     bottoms = Between(1, 2)
-    labels = (0, 1)
+    labels: ClassVar[tuple[int, ...]] = (0, 1)
     dynamic = True
+    group = _FIELD
 
     def setup(self) -> None:
-        self.settings = self.param.yolo_detection_output_param
+        self.settings = getattr(self.param, self.group)
         self.classes = self.settings.num_classes
         if self.classes < 1:
-            raise LayerError("num_classes must be at least 1", field=(_FIELD, "num_classes"))
-        judge_anchors(self.settings.biases, self.settings.num_box, self.settings.coords, _FIELD)
+            raise LayerError("num_classes must be at least 1", field=(self.group, "num_classes"))
+        judge_anchors(self.settings.biases, self.settings.num_box, self.settings.coords, self.group)
+        self.least = self.settings.confidence_threshold
 
     def _grids(self, shapes: list[Shape]) -> int:
         """Returns how many of the bottoms are grids."""
@@ -71,10 +73,10 @@ class YoloDetectionOutput(Layer):
             for number, blob in enumerate(grids)
         ]  # fmt: skip
         # A step down: both thresholds are on the other side of "more than" here.
-        least = np.nextafter(dtype.type(self.settings.confidence_threshold), dtype.type(-1))
+        least = np.nextafter(dtype.type(self.least), dtype.type(-1))
         overlap = np.nextafter(dtype.type(self.settings.nms_threshold), dtype.type(-1))
         self.kept = np.empty((images, count), np.int64)
-        self.counts = np.zeros(images, np.int64)
+        self.counts: np.ndarray = np.zeros(images, np.int64)
         self.search: dict[str, Any] = {
             "boxes": self.boxes, "scores": self.scores, "kept": self.kept, "counts": self.counts,
             "images": images, "priors": count, "classes": 1, "locations": 1, "background": -1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small_data import MakeDatabase, MakeNet, numbered
@@ -47,6 +49,20 @@ def test_the_shorter_side_is_drawn_from_a_range(
     same = "crop_size: 5 random_resize_param { min_size: 5 max_size: 6 }"
     other = images(data_net(make_database([IMAGE]), 1, same, phase=TRAIN, seed=1), 40)
     np.testing.assert_array_equal(found, other)
+
+
+def test_a_mean_image_is_resized_with_images_of_random_sizes(
+    tmp_path: Path, make_database: MakeDatabase, data_net: MakeNet
+) -> None:
+    rows, columns = np.mgrid[:40, :60]
+    image = np.stack([2 * rows + 2 * columns + 3 * channel for channel in range(3)])
+    np.save(tmp_path / "mean.npy", image[:, 0:40:2, 0:60:3].astype(np.float32))
+    transform = f"""crop_size: 20 img_rand_resize_lower: 20 img_rand_resize_upper: 50
+        mean_file: "{tmp_path}/mean.npy" """
+    source = make_database([image.astype(np.uint8)])
+    found = images(data_net(source, 4, transform, phase=TRAIN, seed=1), 3)
+    assert np.abs(found).max() < 8  # the mean's pixels lie up to one pixel and a half elsewhere
+    assert found.std() < 2
 
 
 def test_rotation_keeps_the_centre(make_database: MakeDatabase, data_net: MakeNet) -> None:

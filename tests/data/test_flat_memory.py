@@ -38,6 +38,8 @@ TEXTS = {  # FOLDER is where the files are
     "folder": 'type: "ImageFolder" image_data_param { source: "FOLDER/pets" batch_size: 4 }',
     "pairs": """type: "DenseImageData" dense_image_data_param { source: "FOLDER/pairs.txt"
         root_folder: "FOLDER/" batch_size: 4 }""",
+    "labels": """type: "ImageSegData" image_data_param { source: "FOLDER/pairs.txt"
+        root_folder: "FOLDER/" batch_size: 4 } transform_param { crop_size: 9 }""",
     "windows": """type: "WindowData" window_data_param { source: "FOLDER/windows.txt"
         root_folder: "FOLDER/" batch_size: 4 } transform_param { crop_size: 6 mirror: true }""",
     "clips": """type: "VideoData" video_data_param { source: "FOLDER/clips.txt" batch_size: 2

@@ -15,14 +15,12 @@ def warnings(text: str) -> list[Diagnostic]:
 
 
 def test_a_fork_field_that_nothing_acts_on_is_told_once_at_its_first_place() -> None:
-    text = (
-        'layer { name: "d1" type: "Dropout"\ndropout_param { sample_weights_test: true } }\n'
-        'layer { name: "d2" type: "Dropout" dropout_param { sample_weights_test: true } }\n'
-    )
+    fuse = "convolution_param { fuse_type: FUSED_CONV_RELU }"
+    text = f'layer {{ type: "Convolution"\n{fuse} }}\nlayer {{ type: "Convolution" {fuse} }}\n'
     (warning,) = warnings(text)
     assert warning.spans[0].line == 2
     assert warning.message == (
-        "sample_weights_test has no effect: it is a field of a Caffe fork (so in 2 places)"
+        "fuse_type has no effect: it is a field of a Caffe fork (so in 2 places)"
     )
 
 
@@ -30,6 +28,9 @@ def test_a_fork_field_that_nothing_acts_on_is_told_once_at_its_first_place() -> 
     "text",
     [
         'layer { type: "Dropout" dropout_param { dropout_ratio: 0.1 } }',
+        'layer { type: "Dropout" dropout_param { sample_weights_test: true } }',
+        'layer { type: "Data" transform_param { max_rotation: 9 img_rand_resize_lower: 5 } }',
+        'layer { type: "ImageSegData" image_data_param { label_type: PIXEL ignore_label: 0 } }',
         'layer { type: "ROIPooling" roi_pooling_param { pooled_h: 7 } }',
         'layer { type: "Interp" interp_param { zoom_factor: 2 } }',
         'layer { type: "BN" bn_param { bn_mode: INFERENCE scale_filler { value: 1 } } }',

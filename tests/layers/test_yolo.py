@@ -258,6 +258,20 @@ def test_two_grids_are_joined_and_a_picture_is_not() -> None:
     np.testing.assert_allclose(net.blobs["y"].data[0, 0], expected_rows([x], 0.01, 0.45))
 
 
+@pytest.mark.parametrize("settings", ["", "confidence_threshold: 0.3 nms_threshold: 0.2"])
+def test_detection_output_with_biases_is_that_of_yolo(settings: str) -> None:
+    x, z = grid(), grid(4)
+    bottoms = 'bottom: "x" bottom: "z"'
+    want = run_layer(output_layer(settings, bottoms), x=x, z=z).blobs["y"].data
+    text = output_layer(settings, bottoms).replace("Yolo", "").replace("yolo_", "")
+    assert text.startswith('type: "DetectionOutput"')
+    np.testing.assert_array_equal(run_layer(text, x=x, z=z).blobs["y"].data, want)
+    with pytest.raises(protonet.Error, match="told by its biases, takes 1 to 2 bottoms"):
+        run_layer(text.replace(bottoms, bottoms + ' bottom: "z"'), x=x, z=z)
+    with pytest.raises(protonet.Error, match="takes locations, scores and priors"):
+        run_layer('type: "DetectionOutput" bottom: "x" top: "y"', x=x)
+
+
 def test_nothing_found_is_a_row_of_minus_one_for_each_image() -> None:
     y = run_layer(output_layer("confidence_threshold: 1"), x=grid()).blobs["y"].data
     assert y[0, 0].tolist() == [[image, -1, -1, -1, -1, -1, -1] for image in range(IMAGES)]

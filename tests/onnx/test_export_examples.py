@@ -77,13 +77,15 @@ class TestLayersWithoutAnOperator:
         info = np.array([[40, 50, 1.2], [44, 48, 1]])
         agrees(net, {"s": drawn(2, 4, 5, 6), "o": drawn(2, 8, 5, 6) / 2, "i": info}, dynamic)
 
+    @pytest.mark.parametrize("kind", ["YoloDetectionOutput", "DetectionOutput"])
     @pytest.mark.parametrize("least", [0.05, 0.9999])
     def test_boxes_of_a_grid_are_found_or_said_to_be_none(
-        self, dynamic: bool, least: float
+        self, dynamic: bool, least: float, kind: str
     ) -> None:
         settings = "num_classes: 3 num_box: 2 biases: 1 biases: 2 biases: 2 biases: 0.5"
         text = (
-            'type: "YoloDetectionOutput" bottom: "x" top: "y" yolo_detection_output_param { '
+            f'type: "{kind}" bottom: "x" top: "y" '
+            f"{'yolo_' if kind[0] == 'Y' else ''}detection_output_param {{ "
             f"{settings} confidence_threshold: {least} }}"
         )
         agrees(net_of("x", [(2, 16, 4, 5)], text), {"x": drawn(2, 16, 4, 5)}, dynamic)

@@ -31,7 +31,7 @@ REFUSED: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("AnnotatedData", "Data", "DenseImageData", "HDF5Data", "HDF5Output", "ImageData",
-         "IdxData", "ImageFolder", "MemoryData", "VideoData", "WindowData"),
+         "IdxData", "ImageFolder", "ImageSegData", "MemoryData", "VideoData", "WindowData"),
         _DATA,
     ),
     **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _RANKING),

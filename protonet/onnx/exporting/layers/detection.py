@@ -9,7 +9,7 @@ import numpy as np
 
 from protonet.ir.protonet_pb2 import PriorBoxParameter
 from protonet.layers.boxes import count_priors
-from protonet.layers.detection_output import DetectionOutput
+from protonet.layers.detection_output import DetectionOutput, GridDetectionOutput
 from protonet.layers.prior_box import PriorBox
 
 from ..choosing import best_scores, rows_or_none
@@ -17,6 +17,7 @@ from ..place import Inexpressible, Place
 from ..registry import writes
 from ..suppression import adaptive_suppression
 from ..values import Value
+from .proposals import yolo_detection_output
 
 _LOWEST = float(np.finfo(np.float32).min)
 
@@ -54,6 +55,8 @@ def _decoded(at: Place, layer: DetectionOutput, priors: int) -> Value:
 def detection_output(at: Place) -> Value:
     """NonMaxSuppression (a Loop where eta lowers the threshold at each box), with TopK, GatherND,
     ScatterND, Compress around it."""
+    if isinstance(at.layer, GridDetectionOutput):
+        return cast(Value, yolo_detection_output(at))
     layer = cast(DetectionOutput, at.layer)
     settings = layer.settings
     n, priors = at.x.dims[0], count_priors(tuple(map(int, at.bottoms[2].dims)), 2)
