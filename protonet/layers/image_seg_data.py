@@ -34,7 +34,7 @@ class ImageSegData(PrefetchedLayer):
                 new_width, is_color, shuffle (anew in each epoch), rand_skip; label_type: PIXEL, the
                 default (a line is an image's path and that of its label image), IMAGE (a path
                 and one label for all pixels) or NONE (a path); ignore_label (255); transform_param
-                and its scale_factors: in TRAIN both are resized by one of them, drawn for each image.
+                and its scale_factors: in TRAIN both are resized by one of them, drawn anew.
     Rules:      images smaller than the crop get a border below and at the right: mean_value in the
                 image, so 0 comes out, and ignore_label in the labels. Crop and mirroring are the
                 same for both; labels are resized by their nearest pixels.
