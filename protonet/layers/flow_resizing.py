@@ -64,7 +64,6 @@ class Resample(Layer):
     """
 
     bottoms = Between(1, 2)
-    labels = (1,)
 
     def setup(self) -> None:
         self.settings = self.param.resample_param
@@ -194,7 +193,6 @@ class Accum(Layer):
         self.settings = self.param.accum_param
         self.has_reference = self.settings.have_reference
         self.joined = self.bottom_count - self.has_reference
-        self.labels = (self.joined,) if self.has_reference else ()  # type: ignore[misc]
         if self.joined < 1:
             raise LayerError("a reference alone is nothing to join", field=("bottom", 0))
         given = self.settings.HasField("size_divisible_by")

@@ -21,12 +21,11 @@ class Crop(Layer):
     Shapes:     x a×b×h×w and a reference ·×·×H×W → a×b×H×W, with the default axis 2.
     Parameters: axis (2), offset (none: 0; one: for all axes that are cut; else one for each).
     Formula:    y[i, …] = x[i + offset, …] along each axis that is cut.
-    Gradient:   dx = dy where x was taken, 0 elsewhere; none to the reference.
+    Gradient:   dx = dy where x was taken, 0 elsewhere; the reference's diff is not touched.
     Source:     Long, Shelhamer and Darrell 2015 (FCN); Caffe 1.0.
     """
 
     bottoms = Exactly(2)
-    labels = (1,)
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         whole, reference = bottom

@@ -73,7 +73,6 @@ class Interp(BilinearResizing):
     """
 
     bottoms = Between(1, 2)
-    labels = (1,)
 
     def setup(self) -> None:
         self.settings = settings = self.param.interp_param

@@ -27,6 +27,25 @@ def test_crop_cuts_a_box() -> None:
     np.testing.assert_array_equal(net.blobs["y"].data, x[:, 1:3, 7:18, 30:230])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        'type: "Crop"', 'type: "Interp"', 'type: "Resample"',
+        'type: "Accum" accum_param { have_reference: true }',
+    ],
+)  # fmt: skip
+def test_the_backward_pass_goes_by_a_bottom_that_lends_its_shape(layer: str) -> None:
+    net = run_layer(
+        f'{layer} bottom: "x" bottom: "like" top: "y"',
+        x=values(1, 2, 6, 8), like=values(1, 2, 3, 4),
+    )  # fmt: skip
+    assert all(net.layers[-1].propagate_down)
+    net.blobs["y"].diff[...] = 1
+    net.backward()
+    assert net.blobs["x"].diff.any()
+    assert not net.blobs["like"].diff.any()
+
+
 @pytest.mark.parametrize("top_k", [1, 2, 5])
 @pytest.mark.parametrize("shape", [(3, 7), (2, 6, 300)])
 def test_arg_max_along_an_axis(isa: str, shape: tuple[int, ...], top_k: int) -> None:
