@@ -53,7 +53,7 @@ def net_arguments(arguments: Sequence[Any], named: Mapping[str, Any]) -> NetArgu
         warnings.warn(
             f"Net(file, weights, phase) is of former times; write caffe.Net({arguments[0]!r}, "
             f"{given['phase']}, weights={arguments[1]!r})",
-            DeprecationWarning, stacklevel=4,
+            DeprecationWarning, stacklevel=3,
         )  # fmt: skip
     phase, level = (_whole(name, given.get(name, 0)) for name in ("phase", "level"))
     if phase not in (TRAIN, TEST):

@@ -21,29 +21,26 @@ _LOG_FLAGS = frozenset(
         "stderrthreshold", "v", "vmodule",
     }
 )  # fmt: skip
-_SWITCHES = frozenset({"allow_python_layers", "alsologtostderr", "logtostderr"})
-_FLAGS = frozenset(
-    {
-        "allow_python_layers", "gpu", "iterations", "level", "model", "phase", "sighup_effect",
-        "sigint_effect", "snapshot", "solver", "stage", "weights",
-    }
-)  # fmt: skip
+_HELP = frozenset({"h", "help", "helpfull", "helpshort"})
+_SWITCHES = _HELP | {
+    "allow_python_layers", "alsologtostderr", "colorlogtostderr", "logtostderr", "version",
+}  # fmt: skip
+_FLAGS = _HELP | {
+    "allow_python_layers", "gpu", "iterations", "level", "model", "phase", "sighup_effect",
+    "sigint_effect", "snapshot", "solver", "stage", "version", "weights",
+}  # fmt: skip
 
 Flags = dict[str, str]
 
 
 @click.command(
-    context_settings={
-        "ignore_unknown_options": True,
-        "allow_interspersed_args": False,
-        "help_option_names": ["--help"],  # -h would be found in -weights
-    }
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    options_metavar="",
 )
-@click.argument("action", required=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[FLAG…]")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ACTION [FLAG…]")
 @click.pass_context
-def caffe(context: click.Context, action: str | None, arguments: tuple[str, ...]) -> None:
-    """Take the command line of Caffe's own program; flags with one dash or two.
+def caffe(context: click.Context, arguments: tuple[str, ...]) -> None:
+    """Take the command line of Caffe's own program; flags with one dash or two, in any order.
 
     \b
     train -solver FILE [-snapshot STATE | -weights FILE,…]
@@ -53,38 +50,53 @@ def caffe(context: click.Context, action: str | None, arguments: tuple[str, ...]
     device_query
 
     All but the last take -level N and -stage NAME,… ; -allow_python_layers lets the code of the
-    net's Python layers run. The log goes to stderr.
+    net's Python layers run; -version tells whose Caffe this is. The log goes to stderr.
     """
-    if action is None:
+    actions, flags = _read(context, arguments)
+    if "version" in flags:
+        from protonet import __version__
+
+        click.echo(f"caffe version 1.0.0 (protonet {__version__})")
+    elif flags.keys() & _HELP or not (actions or flags):
         click.echo(context.get_help())
-        return
-    if action not in _ACTIONS:
-        context.fail(f'no such action: "{action}"; there are {", ".join(_ACTIONS)}')
-    flags = _read(context, arguments)
-    if "gpu" in flags and action != "device_query":
-        click.echo(f"protonet: {_GPU}", err=True)
-    _ACTIONS[action](context, flags)
+    elif not actions:
+        context.fail(f"an action is missing; there are {', '.join(_ACTIONS)}")
+    elif actions[0] not in _ACTIONS:
+        context.fail(f'no such action: "{actions[0]}"; there are {", ".join(_ACTIONS)}')
+    elif len(actions) > 1:
+        context.fail(f'what is "{actions[1]}"? flags begin with a dash, and there is one action')
+    else:
+        if "gpu" in flags and actions[0] != "device_query":
+            click.echo(f"protonet: {_GPU}", err=True)
+        _ACTIONS[actions[0]](context, flags)
 
 
-def _read(context: click.Context, arguments: Sequence[str]) -> Flags:
-    """Reads -flag value, -flag=value and the same with two dashes."""
+def _read(context: click.Context, arguments: Sequence[str]) -> tuple[list[str], Flags]:
+    """Sorts -flag value, -flag=value, the same with two dashes, -switch and -noswitch from what
+    are no flags."""
+    others: list[str] = []
     flags: Flags = {}
     waiting = list(arguments)
     while waiting:
         given = waiting.pop(0)
+        if not given.startswith("-"):
+            others.append(given)
+            continue
         name, is_joined, value = given.lstrip("-").partition("=")
         name = name.replace("-", "_")
-        if not given.startswith("-") or name not in _FLAGS | _LOG_FLAGS:
+        if not is_joined and name.removeprefix("no") in _SWITCHES and name not in _SWITCHES:
+            name, is_joined, value = name.removeprefix("no"), "=", "false"
+        if name not in _FLAGS | _LOG_FLAGS:
             context.fail(f'unknown flag "{given}"')
         if not is_joined and name in _SWITCHES:
-            value = "1"
+            value = "true"
         elif not is_joined:
             if not waiting:
                 context.fail(f'flag "{given}" needs a value')
             value = waiting.pop(0)
         if name in _FLAGS:
             flags[name] = value
-    return flags
+    return others, flags
 
 
 def _needed(context: click.Context, flags: Flags, name: str, why: str) -> str:

@@ -248,8 +248,9 @@ def test_saved_weights_come_back(net: caffe.Net, net_file: str, tmp_path: Path) 
     net.save_hdf5(stored)
     assert is_same(caffe.Net(net_file, caffe.TRAIN, weights=binary))
     assert is_same(caffe.Net(network_file=net_file, phase=caffe.TRAIN, weights=binary))
-    with pytest.warns(DeprecationWarning, match="weights="):
+    with pytest.warns(DeprecationWarning, match="weights=") as told:
         assert is_same(caffe.Net(net_file, binary, caffe.TRAIN))
+    assert told[0].filename == __file__
     other = caffe.Net(net_file, caffe.TRAIN)
     assert not is_same(other)
     other.load_hdf5(stored)

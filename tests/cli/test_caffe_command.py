@@ -73,6 +73,14 @@ def test_layers_are_timed(folder: Path) -> None:
         assert re.search(words, done.stderr), words
 
 
+def test_flags_may_stand_before_the_action_and_switches_have_a_no(folder: Path) -> None:
+    write_small(folder, max_iter=1)
+    done = run("--nologtostderr", "-solver", "solver.prototxt", "-v=1", "train", "-logtostderr")
+    assert done.exit_code == 0, done.output
+    assert "Optimization Done." in done.stderr
+    assert run("-version").stdout.startswith("caffe version 1.0.0 (protonet ")
+
+
 def test_stages_and_levels_reach_the_net(folder: Path) -> None:
     Path("net.prototxt").write_text(
         """layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 1 } } }
@@ -93,13 +101,18 @@ def test_a_query_for_devices_tells_the_cpu() -> None:
 
 
 def test_what_is_wrong_with_the_command_line_is_told() -> None:
-    assert "train -solver FILE" in run().stdout
+    for arguments in ([], ["--help"], ["-h"], ["-helpshort"], ["train", "-help"]):
+        done = run(*arguments)
+        assert (done.exit_code, "train -solver FILE" in done.stdout) == (0, True)
     for arguments, message in (
         (["tran"], 'no such action: "tran"'),
         (["train"], "-solver is missing"),
         (["test", "-model", "x"], "-weights is missing"),
         (["train", "-solvr", "x"], 'unknown flag "-solvr"'),
         (["train", "-solver"], 'flag "-solver" needs a value'),
+        (["train", "solver.prototxt"], 'what is "solver.prototxt"?'),
+        (["-solver", "x"], "an action is missing"),
+        (["-nogpu", "x"], 'unknown flag "-nogpu"'),
     ):
         done = run(*arguments)
         assert done.exit_code == 2
