@@ -1,5 +1,8 @@
 /* Losses of the distance between two blobs. */
 
+/* Whether a mark, taken without its fraction, is not 0. */
+INLINE int FN(is_similar)(real mark) { return mark >= 1 || mark <= -1; }
+
 /* d² of each row, and its share of the loss. */
 KERNEL(contrastive_loss) {
     ARGS(contrastive_loss);
@@ -14,11 +17,15 @@ KERNEL(contrastive_loss) {
         squares[row] = sum;
     }
     double total = 0;
+    int64_t bad = -1;
+    for (int64_t row = a->rows - 1; row >= 0; row--)
+        if (similar[row] != similar[row]) bad = row;
+    *(int64_t *)a->bad = bad;
     for (int64_t row = 0; row < a->rows; row++) {
         const double square = (double)squares[row];
         const double short_by = a->margin - (a->legacy ? square : sqrt(square));
         const double apart = short_by < 0 ? 0 : short_by;
-        total += (int64_t)similar[row] ? square : a->legacy ? apart : apart * apart;
+        total += FN(is_similar)(similar[row]) ? square : a->legacy ? apart : apart * apart;
     }
     *(real *)a->loss = (real)(total / 2 / (double)MAX(1, a->rows));
 }
@@ -36,7 +43,7 @@ KERNEL(contrastive_loss_backward) {
         const double square = (double)squares[row], d = sqrt(square);
         const double short_by = l->margin - (l->legacy ? square : d);
         double factor = scale;
-        if (!(int64_t)similar[row])
+        if (!FN(is_similar)(similar[row]))
             factor = short_by > 0 ? (l->legacy ? -scale : -scale * short_by / (d + 1e-4)) : 0;
         const real by = (real)factor;
         SIMD

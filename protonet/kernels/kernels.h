@@ -458,9 +458,10 @@ typedef struct {
 } infogain_loss_args;
 typedef struct { infogain_loss_args shape; const void *dy; void *dx; } infogain_loss_backward_args;
 /* With d² (kept in `squares`, one a row) the squared distance of the rows of a and b: loss = sum of
- * d² where similar is not 0, else max(0, margin - d)², or max(0, margin - d²) if legacy, / 2 rows. */
+ * d² where similar is not 0, else max(0, margin - d)², or max(0, margin - d²) if legacy, / 2 rows.
+ * `bad` becomes the first row whose mark of similarity is no number, or -1. */
 typedef struct {
-    const void *a; const void *b; const void *similar; void *squares; void *loss;
+    const void *a; const void *b; const void *similar; void *squares; void *loss; void *bad;
     int64_t rows; int64_t size; double margin; int64_t legacy;
 } contrastive_loss_args;
 /* dx = sign times the gradient of a. */

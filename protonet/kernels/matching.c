@@ -18,9 +18,13 @@ KERNEL(judge_truths) {
     ARGS(judge_truths);
     const real *truth = a->shape.truth;
     int64_t bad = -1;
-    for (int64_t r = a->shape.truths - 1; r >= 0; r--)
-        if (FN(is_used)(&a->shape, truth + r * 8) && !FN(has_class)(&a->shape, truth + r * 8))
-            bad = r;
+    for (int64_t r = a->shape.truths - 1; r >= 0; r--) {
+        const real *row = truth + r * 8;
+        if (!FN(is_used)(&a->shape, row)) continue;
+        int known = FN(has_class)(&a->shape, row);
+        for (int k = 0; k < 8; k++) known &= row[k] == row[k];
+        if (!known) bad = r;
+    }
     *(int64_t *)a->bad = bad;
 }
 

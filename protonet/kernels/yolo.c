@@ -54,11 +54,13 @@ KERNEL(yolo_boxes) {
 
 typedef struct { FN(middle) box; int64_t label; } FN(object);
 
-/* Box and class of row t of an image; 0 if that is none, -1 if its class is none. */
+/* Box and class of row t of an image; 0 if that is none, -1 if its class is none or it holds what is
+ * no number. */
 static int FN(object_of)(const region_loss_args *a, int64_t image, int64_t t, FN(object) *object) {
     real label;
     if (a->rows) {
         const real *row = (const real *)a->truth + t * 8;
+        if (row[0] != row[0]) return -1;
         if (row[0] != (real)image) return 0;
         label = row[1] - (real)a->first_class;
         object->box = (FN(middle)){(row[3] + row[5]) / 2, (row[4] + row[6]) / 2, row[5] - row[3],
@@ -68,8 +70,10 @@ static int FN(object_of)(const region_loss_args *a, int64_t image, int64_t t, FN
         label = row[0];
         object->box = (FN(middle)){row[1], row[2], row[3], row[4]};
     }
-    if (!(object->box.width > 0 && object->box.height > 0)) return 0;
     const FN(middle) box = object->box;
+    if (box.x != box.x || box.y != box.y || box.width != box.width || box.height != box.height)
+        return -1;
+    if (!(box.width > 0 && box.height > 0)) return 0;
     if (!(box.x >= 0 && box.x < 1 && box.y >= 0 && box.y < 1)) return 0;
     if (!(label > -1 && label < (real)a->labels)) return -1;
     object->label = a->label_map ? ((const int64_t *)a->label_map)[(int64_t)label] : (int64_t)label;

@@ -106,8 +106,8 @@ class DetectionEvaluate(Layer):
         found = found[np.lexsort((-found[:, 2], found[:, 1], found[:, 0]))]
         truth = bottom[1].data.reshape(-1, 8)
         truth = truth[truth[:, 0] != -1]
-        self._judge_classes(found, 0)
-        self._judge_classes(truth, 1)
+        self._judge_rows(found, 0)
+        self._judge_rows(truth, 1)
         sizes = self._image_sizes(images)
         if sizes is not None:
             truth = truth[np.isin(truth[:, 0], images)]
@@ -116,7 +116,9 @@ class DetectionEvaluate(Layer):
                 rows[:, 3:7] = np.clip(rows[:, 3:7], 0, 1) * scale
         self._write(found, truth, top[0], extra=sizes is not None)
 
-    def _judge_classes(self, rows: np.ndarray, bottom: int) -> None:
+    def _judge_rows(self, rows: np.ndarray, bottom: int) -> None:
+        if np.isnan(rows).any():
+            raise LayerError("a box holds what is not a number", bottom=bottom, code="E208")
         wrong = rows[~np.isin(rows[:, 1], self.classes)]
         if len(wrong):
             raise LayerError(

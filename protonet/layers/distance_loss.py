@@ -74,8 +74,9 @@ class ContrastiveLoss(DistanceLoss):
     def kernel_arguments(self, bottom: list[Blob], top: list[Blob]) -> dict[str, Any]:
         settings = self.param.contrastive_loss_param
         rows = bottom[0].shape[0]
+        self.bad = np.full(1, -1, np.int64)
         return {
-            "a": bottom[0].data, "b": bottom[1].data, "similar": bottom[2].data,
+            "a": bottom[0].data, "b": bottom[1].data, "similar": bottom[2].data, "bad": self.bad,
             "squares": np.empty(rows, bottom[0].dtype), "loss": top[0].data,
             "rows": rows, "size": math.prod(bottom[0].shape[1:]),
             "margin": settings.margin, "legacy": settings.legacy_version,
@@ -83,6 +84,12 @@ class ContrastiveLoss(DistanceLoss):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         kernels.contrastive_loss(**self.arguments)
+
+    def judge(self, bottom: list[Blob]) -> None:
+        if self.bad[0] >= 0:
+            raise LayerError(
+                f"mark {self.bad[0]} of similarity is not a number", bottom=2, code="E208"
+            )
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         for index, sign in enumerate((1.0, -1.0)):

@@ -181,6 +181,10 @@ class MultiBoxLoss(Layer):
     def judge(self, bottom: list[Blob]) -> None:
         if self.bad[0] >= 0:
             row = bottom[3].data.reshape(-1)[self.bad[0] * _TRUTH :]
+            if np.isnan(row[:_TRUTH]).any() and not np.isnan(row[1]):
+                raise LayerError(
+                    f"true box {self.bad[0]} holds what is not a number", bottom=3, code="E208"
+                )
             raise LayerError(
                 f"true box {self.bad[0]} is of class {row[1]:g}, which is the background or none: "
                 f"there are classes 0 to {self.classes - 1}, "

@@ -118,9 +118,14 @@ class RegionLoss(Layer):
     def judge(self, bottom: list[Blob]) -> None:
         if self.bad[0] >= 0:
             width = 8 if self.arguments["rows"] else 5
-            row = bottom[1].data.reshape(-1)[self.bad[0] * width :]
+            row = bottom[1].data.reshape(-1)[self.bad[0] * width :][:width]
+            label = row[1 if width == 8 else 0]
+            if np.isnan(row).any() and not np.isnan(label):
+                raise LayerError(
+                    f"true box {self.bad[0]} holds what is not a number", bottom=1, code="E208"
+                )
             raise LayerError(
-                f"true box {self.bad[0]} is of class {row[1 if width == 8 else 0]:g}, which is "
+                f"true box {self.bad[0]} is of class {label:g}, which is "
                 f"none of {self.arguments['labels']}",
                 bottom=1,
                 code="E208",

@@ -159,7 +159,13 @@ class Filter(Layer):
         self.kept = np.arange(bottom[-1].count, dtype=bottom[-1].dtype)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        kept = np.flatnonzero(bottom[-1].data.reshape(-1))
+        selector = bottom[-1].data.reshape(-1)
+        if np.isnan(selector).any():
+            raise LayerError(
+                f"element {np.isnan(selector).argmax()} of the selector is not a number",
+                bottom=self.bottom_count - 1, code="E208",
+            )  # fmt: skip
+        kept = np.flatnonzero(selector)
         self.kept = kept.astype(bottom[-1].dtype)
         for x, y in zip(bottom, top, strict=False):
             y.reshape(len(kept), *x.shape[1:])
