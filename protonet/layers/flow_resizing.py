@@ -83,7 +83,7 @@ class Resample(Layer):
             "planes": math.prod(bottom[0].shape[:2]), "height": size[0], "width": size[1],
             "out_height": out[0], "out_width": out[1],
         }  # fmt: skip
-        factors = [h / h_out for h, h_out in zip(size, out, strict=True)]
+        factors = [h / max(h_out, 1) for h, h_out in zip(size, out, strict=True)]
         for axis, name in enumerate(("row", "column")):
             at = np.arange(out[axis]) * factors[axis] + factors[1 - axis] / 2 - 0.5
             if self.is_nearest:

@@ -71,6 +71,7 @@ class Embed(Layer):
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         rows, size = bottom[0].count, self.settings.num_output
         if self.param_propagate_down[0]:
+            judge_index(bottom[0].data, self.settings.input_dim, 0)
             kernels.scatter_rows(
                 y=top[0].diff, index=bottom[0].data, x=self.blobs[0].diff, count=rows, size=size
             )
@@ -111,6 +112,7 @@ class BatchReindex(Layer):
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         if self.propagate_down[0]:
+            judge_index(bottom[1].data, bottom[0].shape[0], 1)
             bottom[0].diff.fill(0)
             kernels.scatter_rows(
                 y=top[0].diff, index=bottom[1].data, x=bottom[0].diff,

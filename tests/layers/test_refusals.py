@@ -140,3 +140,31 @@ def test_an_ignored_label_need_be_no_class() -> None:
     )
     net.forward()
     assert net.loss == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "inputs", "index"),
+    [
+        ('type: "Embed" bottom: "i" top: "y" embed_param { input_dim: 4 num_output: 2 }',
+         {"i": np.zeros(3)}, "i"),
+        ('type: "BatchReindex" bottom: "x" bottom: "i" top: "y"',
+         {"x": np.zeros((4, 2)), "i": np.zeros(3)}, "i"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [4, -1, np.nan, 1e12])
+def test_an_index_that_changes_between_the_passes_is_judged_again(
+    layer: str, inputs: dict[str, np.ndarray], index: str, value: float
+) -> None:
+    net = layer_net(layer, inputs)
+    net.forward()
+    net.blobs[index].data[1] = value
+    with pytest.raises(Error, match=r"element 1\) does not exist"):
+        net.backward()
+
+
+def test_a_picture_may_be_resampled_to_none() -> None:
+    net = layer_net(
+        'type: "Resample" bottom: "x" bottom: "like" top: "y"',
+        {"x": np.ones((1, 2, 3, 4)), "like": np.ones((1, 2, 0, 4))},
+    )
+    assert net.forward()["y"].shape == (1, 2, 0, 4)
