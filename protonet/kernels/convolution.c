@@ -255,21 +255,19 @@ KERNEL(convolution_backward_data) {
     for (int64_t image = 0; image < s->n; image++) FN(convolve_back_image)(a, &e, image, 0);
 }
 
-/* sum[outputs, depth] = (or +=) dy columns^T of one image. */
-static void FN(weight_gradient_image)(const convolution_backward_weight_args *a,
-                                      const FN(extent) *e, int64_t image, real *sum, real beta,
-                                      int shared) {
+/* sum[outputs, depth] = (or +=) dy columns^T, as one product over `images` images' pixels. */
+static void FN(weight_gradient)(const convolution_backward_weight_args *a, const FN(extent) *e,
+                                int64_t first, int64_t images, real *sum, real beta, int shared) {
     const convolution_args *s = &a->shape;
     for (int64_t g = 0; g < s->group; g++) {
-        const real *x = (const real *)s->x + (image * s->channels + g * e->in_group) * e->plane;
-        const real *dy = (const real *)a->dy + (image * s->outputs + g * e->out_group) * e->out;
-        FN(image) columns = {s, x};
-        FN(strided) pixels = {x, 1, e->out};
-        FN(product) p = {.a = dy, .a_row = e->out, .a_column = 1,
-                         .b = e->pointwise ? (const void *)&pixels : (const void *)&columns,
-                         .pack_b = e->pointwise ? FN(pack_strided) : FN(pack_image_transposed),
+        FN(image) columns = {
+            s, (const real *)s->x + (first * s->channels + g * e->in_group) * e->plane};
+        FN(product) p = {.a = (const real *)a->dy + (first * s->outputs + g * e->out_group) * e->out,
+                         .a_row = e->out, .a_column = 1, .image = e->out,
+                         .a_image = s->outputs * e->out, .b = &columns,
+                         .pack_b = FN(pack_image_transposed),
                          .c = sum + g * e->out_group * e->depth, .m = e->out_group, .n = e->depth,
-                         .k = e->out, .c_row = e->depth, .beta = beta};
+                         .k = images * e->out, .c_row = e->depth, .beta = beta};
         if (shared)
             FN(product_shared)(&p);
         else
@@ -277,10 +275,10 @@ static void FN(weight_gradient_image)(const convolution_backward_weight_args *a,
     }
 }
 
-/* Partial sums over runs of images, added up in order: their number is a constant, so the
- * result does not depend on the team. Weights too large to hold that often go image by image. */
+/* Of gradients with too few tiles for a team, partial sums over runs of images are added up in
+ * order: their number is a constant, so the result does not depend on the team. */
 #define PARTIAL_SUMS 8
-#define PARTIAL_LIMIT (1 << 19)
+#define PARTIAL_TILES 16
 
 static void FN(bias_gradient)(const convolution_args *s, const real *dy, int64_t out, real *db) {
     PARALLEL_FOR(s->n * s->outputs * out)
@@ -314,23 +312,27 @@ KERNEL(convolution_backward_weight) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;
     }
-    if (FN(gradient_directly_pays)(s)) {
+    const int by_taps = FN(gradient_by_taps_pays)(s);
+    if ((!by_taps || e.in_group <= FEW_CHANNELS) && FN(gradient_directly_pays)(s)) {
         FN(gradient_directly)(s, a->dy, a->dweight);
         return;
     }
-    int64_t size = s->outputs * e.depth;
-    if (s->n == 1 || size > PARTIAL_LIMIT) {
-        for (int64_t image = 0; image < s->n; image++)
-            FN(weight_gradient_image)(a, &e, image, a->dweight, 1, 1);
+    if (by_taps) {
+        FN(gradient_by_taps)(s, a->dy, a->dweight);
         return;
     }
-    int64_t parts = MIN(s->n, PARTIAL_SUMS);
+    const int64_t size = s->outputs * e.depth, parts = MIN(s->n, PARTIAL_SUMS);
+    if (parts == 1 || s->group * FN(panels_of)(e.depth) * ((e.out_group + TILE_ROWS - 1) / TILE_ROWS) >=
+                          PARTIAL_TILES) {
+        FN(weight_gradient)(a, &e, 0, s->n, a->dweight, 1, 1);
+        return;
+    }
     real *partial = workspace(WORKSPACE_PARTIAL, sizeof(real) * size * parts);
     PARALLEL_FOR(s->n * size * e.out / 16)
-    for (int64_t part = 0; part < parts; part++)
-        for (int64_t image = s->n * part / parts, first = image; image < s->n * (part + 1) / parts;
-             image++)
-            FN(weight_gradient_image)(a, &e, image, partial + part * size, image > first, 0);
+    for (int64_t part = 0; part < parts; part++) {
+        const int64_t first = s->n * part / parts, end = s->n * (part + 1) / parts;
+        FN(weight_gradient)(a, &e, first, end - first, partial + part * size, 0, 0);
+    }
     real *dweight = a->dweight;
     PARALLEL_FOR(size * parts)
     for (int64_t i = 0; i < size; i++) {

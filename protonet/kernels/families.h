@@ -10,6 +10,7 @@
 #include "direct.c"
 #include "pixelwise.c"
 #include "filter_gradient.c"
+#include "tap_gradient.c"
 #include "convolution.c"
 #include "elementwise.c"
 #include "update.c"

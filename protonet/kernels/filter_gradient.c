@@ -6,6 +6,7 @@
 #define GRADIENT_BYTES (512 << 10) /* of x, which all of dy goes past */
 #define GRADIENT_PIXELS 4096       /* in a sum before it is added to dW */
 #define GRADIENT_TAPS 512
+#define FEW_CHANNELS 4 /* of images, whose planes are large */
 
 typedef struct {
     const convolution_args *shape;

@@ -13,6 +13,7 @@ typedef int64_t FN(lanes) __attribute__((vector_size(VECTOR_LANES * sizeof(real)
 #define LANES ((int64_t)VECTOR_LANES)
 #define TILE_COLUMNS (TILE_VECTORS * LANES)
 #define BLOCK_K 384
+#define MOST_DEPTH (BLOCK_K * 3 / 2)
 #define BLOCK_M (TILE_ROWS * 12)
 #define BLOCK_N (TILE_COLUMNS * 64)
 
@@ -134,6 +135,7 @@ typedef struct {
 typedef struct {
     const real *a;
     int64_t a_row, a_column;
+    int64_t image, a_image; /* each `image` of k, A goes on a_image elements further; 0: it does not */
     const real *packed_a; /* all of A by pack_all_a, or NULL: packed block by block */
     const void *b;
     FN(packer) *pack_b;
@@ -298,6 +300,12 @@ static void FN(pack_a)(const real *a, int64_t a_row, int64_t a_column, int64_t r
     }
 }
 
+/* The depth of k's blocks: they are alike, and a short rest is nobody's block. */
+static inline int64_t FN(block_depth)(int64_t k) {
+    const int64_t blocks = MAX(1, (k + BLOCK_K / 2) / BLOCK_K);
+    return (k + blocks - 1) / blocks;
+}
+
 static inline int64_t FN(padded_rows)(int64_t m) { return (m + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
 
 static inline int64_t FN(packed_size)(int64_t m, int64_t k) { return FN(padded_rows)(m) * k + LANES; }
@@ -305,8 +313,9 @@ static inline int64_t FN(packed_size)(int64_t m, int64_t k) { return FN(padded_r
 /* All of A (m × k) at once, for products that share it; packed_size(m, k) elements. */
 static void FN(pack_all_a)(const real *a, int64_t a_row, int64_t a_column, int64_t m, int64_t k,
                            real *packed) {
-    for (int64_t kc = 0; kc < k; kc += BLOCK_K)
-        FN(pack_a)(a + kc * a_column, a_row, a_column, m, MIN(BLOCK_K, k - kc),
+    const int64_t block = FN(block_depth)(k);
+    for (int64_t kc = 0; kc < k; kc += block)
+        FN(pack_a)(a + kc * a_column, a_row, a_column, m, MIN(block, k - kc),
                    packed + kc * FN(padded_rows)(m));
 }
 
@@ -363,14 +372,28 @@ static void FN(pack_all_b)(const void *b, FN(packer) *pack, int64_t n, int64_t k
     }
 }
 
+/* Rows i0 ... i0 + rows - 1 of A's block of k: panel by panel, image by image, as packing runs
+ * over. */
+static void FN(pack_block)(const FN(product) *p, int64_t i0, int64_t rows, int64_t kc,
+                           int64_t depth, real *packed) {
+    const int64_t image = p->image ? p->image : p->k;
+    for (int64_t i = 0; i < rows; i += TILE_ROWS)
+        for (int64_t k = kc, some; k < kc + depth; k += some, packed += TILE_ROWS * some) {
+            some = MIN(kc + depth - k, image - k % image);
+            FN(pack_a)(p->a + (i0 + i) * p->a_row + k / image * p->a_image + k % image * p->a_column,
+                       p->a_row, p->a_column, MIN(TILE_ROWS, rows - i), some, packed);
+        }
+}
+
 /* One thread's product over rows i0..i1 and columns j0..j1 of C. */
 static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
-    real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * (BLOCK_M * BLOCK_K + LANES));
-    real *packed_b = workspace(WORKSPACE_PACK_B, sizeof(real) * (BLOCK_N * BLOCK_K + TILE_COLUMNS));
+    real *packed_a = workspace(WORKSPACE_PACK_A, sizeof(real) * (BLOCK_M * MOST_DEPTH + LANES));
+    real *packed_b = workspace(WORKSPACE_PACK_B, sizeof(real) * (BLOCK_N * MOST_DEPTH + TILE_COLUMNS));
+    const int64_t most = FN(block_depth)(p->k);
     for (int64_t jc = j0; jc < j1; jc += BLOCK_N) {
         int64_t width = MIN(BLOCK_N, j1 - jc);
-        for (int64_t kc = 0; kc < p->k; kc += BLOCK_K) {
-            int64_t depth = MIN(BLOCK_K, p->k - kc);
+        for (int64_t kc = 0; kc < p->k; kc += most) {
+            int64_t depth = MIN(most, p->k - kc);
             int last = kc + depth == p->k;
             real beta = kc == 0 ? p->beta : 1;
             if (!p->packed_b) p->pack_b(p->b, packed_b, kc, depth, jc, width);
@@ -380,8 +403,7 @@ static void FN(product_part)(const FN(product) *p, int64_t i0, int64_t i1, int64
                 if (p->packed_a)
                     block = p->packed_a + kc * FN(padded_rows)(p->m) + ic * depth;
                 else
-                    FN(pack_a)(p->a + ic * p->a_row + kc * p->a_column, p->a_row, p->a_column,
-                               rows, depth, packed_a);
+                    FN(pack_block)(p, ic, rows, kc, depth, packed_a);
                 /* A tile's rows of C follow one another where there is little else to do. */
                 const int by_rows = depth <= 64;
                 const int64_t row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;

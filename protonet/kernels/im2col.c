@@ -184,7 +184,7 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
     const int64_t plane = FN(product_of)(s->size, s->axes);
     const int64_t images = (s->n - 1) * (s->x_image ? s->x_image : s->channels * plane);
     const real *begin = s->x, *limit = begin + images + s->channels * plane;
-    FN(tap_walk) walks[BLOCK_K]; /* of the taps from the first one on, each once */
+    FN(tap_walk) walks[MOST_DEPTH]; /* of the taps from the first one on, each once */
     for (int64_t d = 0; d < MIN(depth, taps); d++) walks[d] = FN(tap_walk_of)(s, (k + d) % taps);
     for (int64_t panel = 0; panel < width; panel += TILE_COLUMNS, packed += TILE_COLUMNS * depth) {
         const int64_t columns = MIN(TILE_COLUMNS, width - panel);
@@ -204,15 +204,16 @@ static void FN(pack_image)(const void *source, real *packed, int64_t k, int64_t 
     }
 }
 
-/* The transposed matrix: B's row k is output position k, its column j tap row j. */
+/* The transposed matrix of all images from x on: B's row k is output position k % out of image
+ * k / out, its column j tap row j. */
 static void FN(pack_image_transposed)(const void *source, real *packed, int64_t k, int64_t depth,
                                       int64_t j, int64_t width) {
     const FN(image) *image = source;
     const convolution_args *s = image->shape;
     const int64_t taps = FN(product_of)(s->kernel, s->axes);
-    const int64_t plane = FN(product_of)(s->size, s->axes);
+    const int64_t plane = FN(product_of)(s->size, s->axes), out = FN(product_of)(s->out, s->axes);
     const real *begin = s->x, *limit = begin + s->n * s->channels * plane;
-    real rows[LANES][BLOCK_K + 2 * LANES]; /* LANES rows of the matrix, turned as a block */
+    real rows[LANES][MOST_DEPTH + 2 * LANES]; /* LANES rows of the matrix, turned as a block */
     FN(tap_walk) walks[MOST_WALKS];
     const int known = taps <= MOST_WALKS;
     for (int64_t tap = 0; known && tap < taps; tap++) walks[tap] = FN(tap_walk_of)(s, tap);
@@ -222,13 +223,18 @@ static void FN(pack_image_transposed)(const void *source, real *packed, int64_t 
             const int64_t r = j + at + i;
             if (!known) walks[0] = FN(tap_walk_of)(s, r % taps);
             const FN(tap_walk) walk = walks[known ? r % taps : 0];
-            FN(gather_some)(s, &walk, image->x + r / taps * plane, k / walk.run, k % walk.run,
-                            depth, begin, limit, rows[i]);
+            for (int64_t d = 0, some_out; d < depth; d += some_out) {
+                const int64_t n = (k + d) / out, position = (k + d) % out;
+                some_out = MIN(depth - d, out - position);
+                FN(gather_some)(s, &walk, image->x + (n * s->channels + r / taps) * plane,
+                                position / walk.run, position % walk.run, some_out, begin, limit,
+                                rows[i] + d);
+            }
         }
         real *to = packed + at / TILE_COLUMNS * TILE_COLUMNS * depth + at % TILE_COLUMNS;
         int64_t d = 0;
         for (; d + LANES <= depth; d += LANES)
-            FN(transpose_rows)(rows[0] + d, BLOCK_K + 2 * LANES, some, to + d * TILE_COLUMNS,
+            FN(transpose_rows)(rows[0] + d, MOST_DEPTH + 2 * LANES, some, to + d * TILE_COLUMNS,
                                TILE_COLUMNS);
         for (; d < depth; d++)
             for (int64_t i = 0; i < LANES; i++)
