@@ -1,6 +1,8 @@
 /* Scale, bias and batch normalisation: per-channel maps over outer × channels × inner. Sums
  * run over one channel in the order of memory, so that they do not depend on the team. */
 
+#define SUMS_OF_A_LANE 256
+
 /* sum over outer and inner of u, and of u * v (v may be NULL), for one channel. */
 static void FN(channel_sums)(const real *u, const real *v, real shift, int64_t outer,
                              int64_t channels, int64_t inner, int64_t channel, double *sum,
@@ -8,16 +10,19 @@ static void FN(channel_sums)(const real *u, const real *v, real shift, int64_t o
     double total = 0, total_product = 0;
     for (int64_t o = 0; o < outer; o++) {
         const int64_t start = (o * channels + channel) * inner;
-        VEC sums = {0}, products = {0};
         int64_t i = 0;
-        for (; i + LANES <= inner; i += LANES) {
-            VEC a = *(const VEC *)(u + start + i);
-            sums += a;
-            if (v) products += a * (*(const VEC *)(v + start + i) - shift);
-        }
-        for (int64_t lane = 0; lane < LANES; lane++) {
-            total += (double)sums[lane];
-            total_product += (double)products[lane];
+        while (i + LANES <= inner) { /* few to a lane: the rest is added up in double */
+            VEC sums = {0}, products = {0};
+            const int64_t end = MIN(inner, i + SUMS_OF_A_LANE * LANES);
+            for (; i + LANES <= end; i += LANES) {
+                VEC a = *(const VEC *)(u + start + i);
+                sums += a;
+                if (v) products += a * (*(const VEC *)(v + start + i) - shift);
+            }
+            for (int64_t lane = 0; lane < LANES; lane++) {
+                total += (double)sums[lane];
+                total_product += (double)products[lane];
+            }
         }
         for (; i < inner; i++) {
             total += (double)u[start + i];

@@ -12,10 +12,10 @@ static void FN(channel_moments)(const real *x, int64_t outer, int64_t channels, 
     squares = 0;
     for (int64_t o = 0; o < outer; o++) {
         const real *from = x + (o * channels + c) * inner;
-        for (int64_t start = 0; start < inner; start += EACH_BLOCK) {
+        for (int64_t start = 0; start < inner; start += SUMS_OF_A_LANE * LANES) {
             real total = 0, product = 0;
             PRAGMA(omp simd reduction(+ : total, product))
-            for (int64_t i = start; i < MIN(inner, start + EACH_BLOCK); i++) {
+            for (int64_t i = start; i < MIN(inner, start + SUMS_OF_A_LANE * LANES); i++) {
                 const real d = from[i] - middle;
                 total += d;
                 product += d * d;
