@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import protonet.caffe as caffe
+
 NET = """
 name: "small" force_backward: true
 layer {
@@ -81,3 +83,14 @@ def solver_file(tmp_path: Path, net_file: str) -> str:
     path = tmp_path / "solver.prototxt"
     path.write_text(SOLVER.format(net=net_file, prefix=tmp_path / "model"))
     return str(path)
+
+
+@pytest.fixture
+def script_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a script runs: it writes and imports there, its log is quiet and its seed fixed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GLOG_minloglevel", "2")
+    monkeypatch.setattr("protonet.caffe.random_seed._seeds", None)
+    caffe.set_random_seed(1)
+    return tmp_path
