@@ -6,7 +6,7 @@ after `protonet.caffe.bind()`.
 
 from protonet.layers.base import TEST, TRAIN
 
-from . import io, proto
+from . import io, proto, pycaffe
 from ._caffe import (
     NCCL,
     AdaDeltaSolver,
@@ -44,7 +44,7 @@ __all__ = [
     "NCCL", "TEST", "TRAIN", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "CaffeError",
     "Classifier", "Detector", "Layer", "NesterovSolver", "Net", "NetSpec", "RMSPropSolver",
     "SGDSolver", "Timer", "__version__", "bind", "get_solver", "has_nccl", "init_log", "io",
-    "layer_type_list", "layers", "log", "params", "proto", "set_device", "set_mode_cpu",
+    "layer_type_list", "layers", "log", "params", "proto", "pycaffe", "set_device", "set_mode_cpu",
     "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count", "set_solver_rank",
     "solver_count", "solver_rank", "to_proto",
 ]  # fmt: skip

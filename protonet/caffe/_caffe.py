@@ -1,6 +1,7 @@
 """What pycaffe's compiled module offers, under its name."""
 
 from protonet.blob import Blob
+from protonet.ir.protonet_pb2 import SolverParameter
 from protonet.layers.python_layer import PythonLayer as Layer
 from protonet.layers.registry import layer_types
 
@@ -33,11 +34,16 @@ from .timer import Timer
 
 __version__ = "1.0.0"  # of the interface: scripts ask which pycaffe they talk to
 
+# What Caffe's vectors are here.
+BlobVec = BoolVec = DtypeVec = IntVec = LayerVec = NetVec = RawBlobVec = StringVec = list
+
 __all__ = [
-    "NCCL", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Blob", "Layer", "NesterovSolver",
-    "Net", "RMSPropSolver", "SGDSolver", "Solver", "Timer", "get_solver", "has_nccl", "init_log",
-    "layer_type_list", "log", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess",
-    "set_random_seed", "set_solver_count", "set_solver_rank", "solver_count", "solver_rank",
+    "NCCL", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Blob", "BlobVec", "BoolVec",
+    "DtypeVec", "IntVec", "Layer", "LayerVec", "NesterovSolver", "Net", "NetVec", "RMSPropSolver",
+    "RawBlobVec", "SGDSolver", "Solver", "SolverParameter", "StringVec", "Timer", "get_solver",
+    "has_nccl", "init_log", "layer_type_list", "log", "set_device", "set_mode_cpu",
+    "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count", "set_solver_rank",
+    "solver_count", "solver_rank",
 ]  # fmt: skip
 
 
