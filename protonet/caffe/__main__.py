@@ -19,8 +19,10 @@ USAGE = """usage: python -m protonet.caffe SCRIPT [ARGUMENT…]
        python -m protonet.caffe -m MODULE [ARGUMENT…]
        python -m protonet.caffe -c CODE [ARGUMENT…]
 
-Runs a script written for pycaffe; `import caffe` in it, and in all that it imports, gives
-protonet.caffe."""
+Runs a script written for pycaffe; `import caffe` in it, in all that it imports and in the Python
+processes that it starts gives protonet.caffe."""
+
+ALIAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "alias")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,6 +31,10 @@ def main(arguments: Sequence[str]) -> int:
         print(USAGE)
         return 0 if arguments else 2
     bind()
+    sys.path.append(ALIAS)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [os.environ.get("PYTHONPATH", ""), ALIAS])
+    )
     first, rest = arguments[0], list(arguments[1:])
     if first in ("-m", "-c"):
         if not rest:

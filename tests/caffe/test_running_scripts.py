@@ -78,6 +78,28 @@ def test_exit_codes_are_the_scripts(folder: Path) -> None:
     assert "protonet.caffe.CaffeError: nowhere.prototxt" in failed.stderr
 
 
+STARTING = """
+import multiprocessing, subprocess, sys
+import caffe
+
+def name(number):
+    return f"{caffe.__name__} {number} {caffe.io.__name__}"
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(name, [1]))
+    subprocess.run([sys.executable, "-c", "import caffe.io; print(caffe.__name__)"], check=True)
+"""
+
+
+def test_processes_that_a_script_starts_import_caffe_too(folder: Path) -> None:
+    (folder / "starting.py").write_text(STARTING)
+    done = run(folder, "starting.py")
+    assert sorted(done.stdout.splitlines()) == [
+        "['protonet.caffe 1 protonet.caffe.io']", "protonet.caffe",
+    ], done.stderr  # fmt: skip
+
+
 def test_a_traceback_begins_in_the_script(folder: Path) -> None:
     (folder / "fails.py").write_text("def fail():\n    return 1 / 0\n\nfail()")
     wanted = [
