@@ -10,7 +10,7 @@ import numpy as np
 
 from protonet.prototxt.diagnostics import Error
 
-__all__ = ["Blob", "aligned_zeros"]
+__all__ = ["Blob", "aligned_zeros", "all_moves"]
 
 _ALIGNMENT_BYTES = 64
 MOST_AXES = 32
@@ -28,6 +28,8 @@ def aligned_zeros(count: int, dtype: np.dtype) -> np.ndarray:
 class _Memory:
     """One of a blob's two arrays: as much as it ever needed, seen in the present shape."""
 
+    all_moves = 0
+
     def __init__(self) -> None:
         self.flat: np.ndarray | None = None
         self.view: np.ndarray | None = None
@@ -35,7 +37,9 @@ class _Memory:
 
     def seen(self, shape: tuple[int, ...], count: int, dtype: np.dtype) -> np.ndarray:
         if self.flat is None or self.flat.size < count:
-            self.moves += self.flat is not None
+            if self.flat is not None:
+                self.moves += 1
+                _Memory.all_moves += 1
             self.flat, self.view = aligned_zeros(count, dtype), None
         if self.view is None or self.view.shape != shape:
             self.view = self.flat[:count].reshape(shape)
@@ -43,6 +47,11 @@ class _Memory:
 
     def share(self, array: np.ndarray) -> None:
         self.flat, self.view = array.reshape(-1), None
+
+
+def all_moves() -> int:
+    """Returns how often any blob outgrew its memory."""
+    return _Memory.all_moves
 
 
 class Blob:

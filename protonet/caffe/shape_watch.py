@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from protonet.blob import all_moves
 from protonet.layers.base import Shape
 from protonet.net import Net
 
@@ -18,25 +19,33 @@ class ShapeWatch:
     def __init__(self, net: Net) -> None:
         self._net = net
         self._blobs = [*net._blobs, *net.learnable_params]
-        self._seen = self._state()
+        self._moves_seen = -1
+        self.note()
 
     def settle(self) -> None:
         """Tells the net, before it runs forward, what a script has changed since the last pass."""
-        if self._seen != self._state():
+        if self._shapes != self._shapes_now() or self._have_moved():
             self._net.forget_shapes()
 
     def settle_backward(self) -> None:
         """Tells the net the same before it runs backward, so that layers keep what they remember
         of the forward pass where a gradient has only been given its memory."""
-        state = self._state()
-        if [shape for shape, _ in self._seen] != [shape for shape, _ in state]:
+        if self._shapes != self._shapes_now():
             self._net.forget_shapes()
-        elif self._seen != state:
+        elif self._have_moved():
             self._net.forget_gradients()
 
     def note(self) -> None:
         """Takes the present state as known; called when the net has run or reshaped."""
-        self._seen = self._state()
+        self._shapes = self._shapes_now()
+        if self._moves_seen != all_moves():
+            self._moves_seen, self._moves = all_moves(), self._moves_now()
 
-    def _state(self) -> list[tuple[Shape, int]]:
-        return [(blob.shape, blob.moves) for blob in self._blobs]
+    def _have_moved(self) -> bool:
+        return self._moves_seen != all_moves() and self._moves != self._moves_now()
+
+    def _shapes_now(self) -> list[Shape]:
+        return [blob.shape for blob in self._blobs]
+
+    def _moves_now(self) -> list[int]:
+        return [blob.moves for blob in self._blobs]
