@@ -96,6 +96,7 @@ class Net:
         self._known: list[list[tuple[int, ...]]] = [[] for _ in nodes]
         self._stale: set[int] = set()  # layers that do not know of their blobs' present shapes
         self._last = len(nodes) - 1  # where the pass under way ends
+        self._given: dict[int, list[tuple[tuple[int, ...], int]]] = {}  # tops of input layers
         self._reshape_from(0)
         if weights is not None:
             self.copy_from(weights)
@@ -193,8 +194,14 @@ class Net:
             for blob, weight in zip(top, self.loss_weights[index], strict=True):
                 if weight:
                     blob.diff[...] = weight
-            self._known[index] = [blob.shape for blob in top]
+            self._note(index)
             self._stale.discard(index)
+
+    def _note(self, index: int) -> None:
+        """Takes the shapes of a layer's tops, and of an input's the memory, as known."""
+        self._known[index] = [blob.shape for blob in self._tops[index]]
+        if index in self._input_layers:
+            self._given[index] = _shapes_and_moves(self._tops[index])
 
     def _judged(
         self, node: Node, layer: Layer, shapes: list[tuple[int, ...]]
@@ -245,9 +252,8 @@ class Net:
         """Runs layers first … last by index and returns the loss: Σ weight · Σ top."""
         last = len(self.layers) - 1 if last is None else last
         for index in self._input_layers:
-            given = [blob.shape for blob in self._tops[index]]
-            if self._known[index] != given:
-                self._known[index] = given
+            if self._given[index] != _shapes_and_moves(self._tops[index]):
+                self._note(index)
                 self._stale.update(range(index, len(self.layers)))
         self._settle(first, last)
         self._last = last
@@ -423,6 +429,10 @@ class Net:
         """Lets go of data sources."""
         for layer in self.layers:
             layer.close()
+
+
+def _shapes_and_moves(blobs: Sequence[Blob]) -> list[tuple[tuple[int, ...], int]]:
+    return [(blob.shape, blob.moves) for blob in blobs]
 
 
 def _is_zero(filler: FillerParameter) -> bool:

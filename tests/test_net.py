@@ -79,6 +79,16 @@ def test_a_refused_size_is_refused_again_and_a_fitting_one_still_runs():
     np.testing.assert_array_equal(net.forward(x=images())["fc"], want)
 
 
+def test_an_input_that_was_larger_for_a_while_is_still_the_nets():
+    net, other = make(TWO_LAYERS), make(TWO_LAYERS)
+    net.forward(x=images())
+    net.blobs["x"].reshape(50, 3, 6, 6)
+    net.blobs["x"].data[...] = 0
+    net.blobs["x"].reshape(4, 3, 6, 6)
+    wanted = other.forward(x=images(seed=1))["fc"]
+    np.testing.assert_array_equal(net.forward(x=images(seed=1))["fc"], wanted)
+
+
 def test_an_unknown_input_names_those_there_are():
     with pytest.raises(protonet.Error, match=r'no input blob "y" \(inputs: x\)'):
         make(TWO_LAYERS).forward(y=images())

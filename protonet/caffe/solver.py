@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from protonet.ir.document import Document, read_solver_document
@@ -70,13 +71,26 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Makes that many iterations, with tests, display and snapshots where they are due."""
-        with caffe_errors():
+        with self._nets_settled():
             self._solver.step(int(iterations))
 
     def solve(self, resume_file: FilePath | None = None) -> None:
         """Trains up to max_iter, from the beginning or from a .solverstate."""
-        with caffe_errors():
+        with self._nets_settled():
             self._solver.solve(resume_file or None)
+
+    @contextmanager
+    def _nets_settled(self) -> Iterator[None]:
+        """Lets a run begin with the shapes that a script has given to blobs."""
+        nets = (self.net, *self.test_nets)
+        for net in nets:
+            net._watch.settle()
+        try:
+            with caffe_errors():
+                yield
+        finally:
+            for net in nets:
+                net._watch.note()
 
     def restore(self, state_file: FilePath) -> None:
         """Goes back to a snapshot, given by its .solverstate."""
@@ -103,16 +117,15 @@ class Solver:
         update; an empty string, as Caffe's own script has it, or an NCCL calls nothing."""
         if isinstance(on_start, NCCL):
             return
-        for kind, function in (
-            (IterationStarted, on_start),
-            (GradientsReady, on_gradients_ready),
-        ):
-            if function:
-                self._solver.listeners.add(kind, _without_argument(function))
+        if on_start:
+            self._solver.listeners.add(IterationStarted, lambda event: self._started(on_start))
+        if on_gradients_ready:
+            self._solver.listeners.add(GradientsReady, lambda event: on_gradients_ready())
 
-
-def _without_argument(function: Callable[[], object]) -> Callable[[object], object]:
-    return lambda event: function()
+    def _started(self, function: Callable[[], object]) -> None:
+        self.net._watch.note()
+        function()
+        self.net._watch.settle()
 
 
 class _LossWarning:

@@ -127,6 +127,49 @@ def test_callbacks_run_around_the_passes(solver: caffe.SGDSolver) -> None:
     ]  # fmt: skip
 
 
+FED = """
+layer {
+  name: "data" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 4 dim: 10 } shape { dim: 4 } }
+}
+layer {
+  name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("when", ["before the step", "in a callback"])
+def test_blobs_may_be_larger_for_a_while_between_the_steps(tmp_path: Path, when: str) -> None:
+    (tmp_path / "fed.prototxt").write_text(FED)
+    (tmp_path / "solver.prototxt").write_text(
+        f'net: "{tmp_path / "fed.prototxt"}" base_lr: 0.1 lr_policy: "fixed"'
+    )
+    first, second = (caffe.SGDSolver(str(tmp_path / "solver.prototxt")) for _ in range(2))
+    pictures = np.random.default_rng(0).normal(size=(2, 4, 10))
+
+    def feed(solver: caffe.SGDSolver, grows: bool) -> None:
+        data = solver.net.blobs["data"]
+        if grows:
+            data.reshape(1000, 10)
+            data.data[...] = 0
+            data.reshape(4, 10)
+        data.data[...] = pictures[min(solver.iter, 1)]
+        solver.net.blobs["label"].data[...] = [0, 1, 2, 0]
+
+    for solver, grows in ((first, False), (second, True)):
+        if when == "in a callback":
+            solver.add_callback(lambda s=solver, g=grows: feed(s, g and s.iter == 1))
+            solver.step(3)
+        else:
+            for step in range(3):
+                feed(solver, grows and step == 1)
+                solver.step(1)
+    for one, other in zip(first.net.params["ip"], second.net.params["ip"], strict=True):
+        assert one.data.any()
+        np.testing.assert_array_equal(one.data, other.data)
+
+
 def test_weights_can_be_shared_with_a_net(solver: caffe.SGDSolver, net_file: str) -> None:
     net = caffe.Net(net_file, caffe.TRAIN)
     solver.share_weights(net)
