@@ -190,17 +190,24 @@ KERNEL(convolution) {
     for (int64_t image = 0; image < a->n; image++) FN(convolve)(a, &e, packed, image, 0);
 }
 
+/* dx = the columns that the weights' transpose makes of dy, added up. `packed` holds the transpose of
+ * each group. */
 static void FN(convolve_back_image)(const convolution_backward_data_args *a, const FN(extent) *e,
-                                    int64_t image, int shared) {
+                                    const real *packed, int64_t image, int shared) {
     const convolution_args *s = &a->shape;
     real *columns = e->pointwise ? NULL
                                  : workspace(WORKSPACE_COLUMNS, sizeof(real) * e->depth * e->out);
     for (int64_t g = 0; g < s->group; g++) {
         const real *dy = (const real *)a->dy + (image * s->outputs + g * e->out_group) * e->out;
-        const real *weight = (const real *)s->weight + g * e->out_group * e->depth;
         real *dx = (real *)a->dx + (image * s->channels + g * e->in_group) * e->plane;
-        FN(multiply)(shared, weight, 1, e->depth, dy, e->out, 1, columns ? columns : dx, e->depth,
-                     e->out, e->out_group, 0, NULL, NULL);
+        FN(strided) right = {dy, e->out, 1};
+        FN(product) p = {.packed_a = packed + g * FN(packed_size)(e->depth, e->out_group),
+                         .b = &right, .pack_b = FN(pack_strided), .c = columns ? columns : dx,
+                         .m = e->depth, .n = e->out, .k = e->out_group, .c_row = e->out};
+        if (shared)
+            FN(product_shared)(&p);
+        else
+            FN(product_alone)(&p);
         if (columns) FN(scatter)(s, columns, e->in_group, dx, shared);
     }
 }
@@ -219,11 +226,24 @@ static void FN(spread)(const convolution_args *s, const real *dense, real *dx) {
     }
 }
 
+/* Whether columns, in which no product is with a zero of dy's border, take less time than a
+ * convolution of dy; in cycles of one vector product, as measured. */
+static int FN(columns_back_pay)(const convolution_args *s, const convolution_args *turned) {
+    const int64_t in = s->channels / s->group, taps = s->kernel[0] * s->kernel[1];
+    const int64_t rows = FN(padded_rows)(in * taps);
+    const int64_t vectors = FN(panels_of)(s->out[0] * s->out[1]) * TILE_VECTORS;
+    const int64_t added = in * s->size[0] * ((s->size[1] + LANES - 1) / LANES) * taps * 3;
+    if (taps == 1) return 0;
+    return 1.2 * (double)(rows * vectors * (s->outputs / s->group + 8) + added) <
+           MIN(FN(along_pixels)(turned), FN(across_channels)(turned));
+}
+
 /* As a convolution of dy, if that pays. */
 static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
     const convolution_args *s = &a->shape;
     convolution_args turned;
     if (s->axes != 2 || s->by_columns || !FN(turned_shape)(s, &turned)) return 0;
+    if (FN(columns_back_pay)(s, &turned)) return 0;
     const int dense = turned.out[0] != s->size[0] || turned.out[1] != s->size[1];
     const int64_t size = s->n * s->channels * turned.out[0] * turned.out[1];
     turned.x = a->dy;
@@ -247,12 +267,17 @@ KERNEL(convolution_backward_data) {
         return;
     }
     if (FN(convolve_back_directly)(a)) return;
+    real *packed = workspace(WORKSPACE_PACKED, sizeof(real) * (size_t)(s->group * FN(packed_size)(e.depth, e.out_group)));
+    PARALLEL_FOR(s->outputs * e.depth / 4)
+    for (int64_t g = 0; g < s->group; g++)
+        FN(pack_all_a)((const real *)s->weight + g * e.out_group * e.depth, 1, e.depth, e.depth,
+                       e.out_group, packed + g * FN(packed_size)(e.depth, e.out_group));
     if (s->n == 1) {
-        FN(convolve_back_image)(a, &e, 0, 1);
+        FN(convolve_back_image)(a, &e, packed, 0, 1);
         return;
     }
     PARALLEL_FOR(s->n * s->outputs * e.out * e.depth / 16)
-    for (int64_t image = 0; image < s->n; image++) FN(convolve_back_image)(a, &e, image, 0);
+    for (int64_t image = 0; image < s->n; image++) FN(convolve_back_image)(a, &e, packed, image, 0);
 }
 
 /* sum[outputs, depth] = (or +=) dy columns^T, as one product over `images` images' pixels. */

@@ -105,6 +105,42 @@ static void FN(scatter_tap)(const convolution_args *s, const real *from, const r
     }
 }
 
+/* Lanes from … to - 1 of the vector at `at`; nothing else is read. */
+#if defined(__AVX512F__) && REAL_IS_FLOAT
+INLINE VEC FN(load_lanes)(const real *at, int64_t from, int64_t to) {
+    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1u << to) - (1u << from)), at);
+}
+#else
+INLINE VEC FN(load_lanes)(const real *at, int64_t from, int64_t to) {
+    if (from == 0 && to == LANES) return *(const VEC *)at;
+    VEC value = {0};
+    for (int64_t i = from; i < to; i++) value[i] = at[i];
+    return value;
+}
+#endif
+
+/* A plane of x, set to the sum of what all taps' columns have for it. The filter neither steps along
+ * rows nor is it larger than MOST_WALKS; a vector of x is summed up before it is stored. */
+static void FN(scatter_plane)(const convolution_args *s, const real *columns, const FN(tap_walk) *walks,
+                             real *plane) {
+    const int64_t taps = s->kernel[0] * s->kernel[1], width = s->size[1], out = s->out[0] * s->out[1];
+    for (int64_t y = 0; y < s->size[0]; y++, plane += width)
+        for (int64_t at = 0; at < width; at += LANES) {
+            const int64_t some = MIN(LANES, width - at);
+            VEC sum = {0};
+            for (int64_t tap = 0; tap < taps; tap++) {
+                const FN(tap_walk) *walk = &walks[tap];
+                const int64_t up = y - walk->offset[0], row = up / s->stride[0];
+                if (up < 0 || row * s->stride[0] != up || row >= s->out[0]) continue;
+                const int64_t first = at - walk->first; /* the output that lane 0 was seen by */
+                const int64_t from = MAX(0, walk->from - first), to = MIN(some, walk->to - first);
+                if (from < to)
+                    sum += FN(load_lanes)(columns + tap * out + row * s->out[1] + first, from, to);
+            }
+            FN(store_some)(plane + at, sum, some);
+        }
+}
+
 /* `channels` planes of x into rows of columns. */
 static void FN(gather)(const convolution_args *s, const real *x, int64_t channels, real *columns,
                        int shared) {
@@ -124,6 +160,10 @@ static void FN(scatter)(const convolution_args *s, const real *columns, int64_t 
     for (int64_t tap = 0; known && tap < taps; tap++) walks[tap] = FN(tap_walk_of)(s, tap);
     PARALLEL_FOR(shared ? channels * taps * out : 0)
     for (int64_t c = 0; c < channels; c++) {
+        if (known && s->axes == 2 && s->stride[1] == 1 && LANES >= 4) {
+            FN(scatter_plane)(s, columns + c * taps * out, walks, x + c * plane);
+            continue;
+        }
         memset(x + c * plane, 0, sizeof(real) * plane);
         for (int64_t tap = 0; tap < taps; tap++)
             FN(scatter_tap)(s, columns + (c * taps + tap) * out, columns + channels * taps * out,

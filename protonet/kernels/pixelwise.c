@@ -269,16 +269,23 @@ static void FN(pixelwise_convolve)(const convolution_args *s, const real *packed
     }
 }
 
-/* Whether it takes less time than direct.c's way, in cycles of one vector product, as measured. */
-static int FN(pixelwise_pays)(const convolution_args *s) {
-    if (s->axes != 2 || s->by_columns || s->kernel[0] * s->kernel[1] > PIXELWISE_TAPS) return 0;
+/* The time that a group of one image takes along its pixels, and direct.c's way across its channels,
+ * in cycles of one vector product, as measured. */
+static double FN(along_pixels)(const convolution_args *s) {
     const FN(pixelwise) d = FN(pixelwise_of)(s);
-    const int64_t all = s->out[0] * s->out[1], depth = d.depth;
-    const int64_t width = d.pitch == s->out[1] ? all : s->out[1];
-    if (all == 0 || depth == 0) return 0;
+    const int64_t all = s->out[0] * s->out[1], width = d.pitch == s->out[1] ? all : s->out[1];
     const int64_t laid = d.as_it_is ? 0 : d.in * s->size[0] * s->size[1] * 3 / 2;
-    const double along =
-        (double)(all / width * d.out * ((width + LANES - 1) / LANES) * (depth + 4) + laid);
-    const double across = (double)(all * ((d.out + LANES - 1) / LANES) * (depth + 14));
-    return along < across;
+    return (double)(all / width * d.out * ((width + LANES - 1) / LANES) * (d.depth + 4) + laid);
+}
+static double FN(across_channels)(const convolution_args *s) {
+    const int64_t depth = s->channels / s->group * s->kernel[0] * s->kernel[1];
+    const int64_t vectors = (s->outputs / s->group + LANES - 1) / LANES;
+    return (double)(s->out[0] * s->out[1] * vectors * (depth + 14));
+}
+
+static int FN(pixelwise_pays)(const convolution_args *s) {
+    if (s->axes != 2 || s->by_columns || s->kernel[0] * s->kernel[1] > PIXELWISE_TAPS ||
+        s->out[0] * s->out[1] * s->channels == 0)
+        return 0;
+    return FN(along_pixels)(s) < FN(across_channels)(s);
 }
