@@ -58,7 +58,7 @@ def solver_rank() -> int:
 
 
 def set_solver_rank(rank: int) -> None:
-    """Notes this solver's number among others."""
+    """Notes this solver's number among others; only number 0 logs, tests and takes snapshots."""
     _solvers["rank"] = int(rank)
 
 

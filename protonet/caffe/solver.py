@@ -19,6 +19,7 @@ from .errors import caffe_errors
 from .glog import write_line
 from .nccl import NCCL
 from .net import Net, net_seen
+from .processors import solver_rank
 from .random_seed import next_seed, set_random_seed
 
 __all__ = [
@@ -50,7 +51,11 @@ class Solver:
         self._solver = Computing(document, seed=next_seed())
         # Like Caffe, a script that goes on with numbers that are none is let go on.
         self._solver.watch_numbers = False
-        self._solver.listeners.add_for_all(TextLog(write_line))
+        if solver_rank() == 0:
+            self._solver.listeners.add_for_all(TextLog(write_line))
+        else:  # of several solvers one tests, and writes log and snapshots
+            param = self._solver.param
+            param.snapshot, param.snapshot_after_train, param.test_interval = 0, False, 0
         self._solver.listeners.add_for_all(_LossWarning())
         self.net: Net = net_seen(self._solver.net)
         self.test_nets: list[Net] = [net_seen(net) for net in self._solver.test_nets]

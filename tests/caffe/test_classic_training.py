@@ -288,3 +288,53 @@ def test_a_net_for_every_pixel_is_trained_on_pictures_of_all_sizes(
     after = right(solver.test_nets[0])
     assert after > max(0.7, before)
     np.testing.assert_array_equal(solver.net.params["upscore"][0].data, kept)
+
+
+# ---- several GPUs
+
+
+def solve(rank: int, solvers: int, seen: list[str]) -> caffe.SGDSolver:
+    """What each of the processes does that a script starts, one for each GPU."""
+    caffe.set_mode_gpu()
+    caffe.set_device(rank)
+    caffe.set_solver_count(solvers)
+    caffe.set_solver_rank(rank)
+    caffe.set_multiprocess(True)
+    solver = caffe.SGDSolver("solver.prototxt")
+    group = caffe.NCCL(solver, caffe.NCCL.new_uid())
+    group.bcast()
+    timers = [caffe.Timer() for _ in solver.net.layers]
+    total = caffe.Timer()
+    solver.net.before_forward(lambda layer: timers[layer].start())
+    solver.net.after_forward(lambda layer: timers[layer].stop())
+    solver.add_callback(lambda: total.start(), lambda: total.stop())
+    solver.add_callback(group)
+    solver.add_callback("", lambda: seen.append(f"{solver.iter} {total.ms > 0}"))
+    if solver.param.layer_wise_reduce:
+        solver.net.after_backward(group)
+    solver.step(solver.param.max_iter)
+    assert all(timer.ms > 0 for timer in timers)
+    return solver
+
+
+def test_solvers_for_several_gpus_train_and_the_first_one_writes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("protonet.caffe.processors._told", True)
+    monkeypatch.setattr("protonet.caffe.processors._solvers", {"count": 1, "rank": 0})
+    monkeypatch.setenv("GLOG_minloglevel", "0")
+    n = caffe.NetSpec()
+    n.data, n.label = L.DummyData(shape=[{"dim": [4, 6]}, {"dim": 4}], ntop=2)
+    n.score = L.InnerProduct(n.data, num_output=2, weight_filler=XAVIER)
+    n.loss = L.SoftmaxWithLoss(n.score, n.label)
+    written("net.prototxt", n.to_proto())
+    settings = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 3 display: 1'
+    settings += ' snapshot: 2 snapshot_prefix: "gpu" test_iter: 1 test_interval: 2'
+    written("solver.prototxt", settings)
+    for rank, told, stored in ((1, "", 0), (0, "Testing net (#0)", 2)):
+        seen: list[str] = []
+        assert solve(rank, 2, seen).iter == 3
+        assert seen == ["0 True", "1 True", "2 True"]
+        log = capsys.readouterr().err
+        assert told in log if told else log == ""
+        assert len(list(Path().glob("gpu_iter_2.*"))) == stored
