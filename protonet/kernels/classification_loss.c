@@ -70,11 +70,14 @@ INLINE real FN(above_zero)(real x) { return x < 0 ? 0 : x; }
 /* One row: sum of max(0, 1 + x), or of its square. */
 static real FN(margin_sum)(const real *x, int64_t classes, int squared) {
     real sum = 0;
-    PRAGMA(omp simd reduction(+ : sum))
-    for (int64_t c = 0; c < classes; c++) {
-        const real margin = FN(above_zero)(1 + x[c]);
-        sum += squared ? margin * margin : margin;
+    if (squared) {
+        PRAGMA(omp simd reduction(+ : sum))
+        for (int64_t c = 0; c < classes; c++)
+            sum += FN(above_zero)(1 + x[c]) * FN(above_zero)(1 + x[c]);
+        return sum;
     }
+    PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t c = 0; c < classes; c++) sum += FN(above_zero)(1 + x[c]);
     return sum;
 }
 

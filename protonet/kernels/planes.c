@@ -46,13 +46,12 @@ static int FN(is_one_run)(const int32_t *column, int64_t out, int64_t *first, in
     return 1;
 }
 
-/* One row by its column indices; `run` says that they are one unbroken run. */
-INLINE void FN(pick_row)(const real *x, const int32_t *column, int64_t out, int run, real fill,
-                         real *restrict y) {
-    if (run)
-        memcpy(y, x + column[0], sizeof(real) * (size_t)out);
-    else
-        for (int64_t i = 0; i < out; i++) y[i] = column[i] < 0 ? fill : x[column[i]];
+/* A row that is one unbroken run of `some` columns, from `first` on, between others of `fill`. */
+INLINE void FN(pick_run)(const real *x, const int32_t *column, int64_t out, int64_t first,
+                         int64_t some, real fill, real *restrict y) {
+    for (int64_t i = 0; i < first; i++) y[i] = fill;
+    if (some) memcpy(y + first, x + column[first], sizeof(real) * (size_t)some);
+    for (int64_t i = first + some; i < out; i++) y[i] = fill;
 }
 
 KERNEL(pick_pixels) {
@@ -60,7 +59,7 @@ KERNEL(pick_pixels) {
     const int32_t *row = a->row, *column = a->column;
     const real fill = (real)a->fill;
     int64_t first = 0, some = 0;
-    const int run = FN(is_one_run)(column, a->out_width, &first, &some) && some == a->out_width;
+    const int run = FN(is_one_run)(column, a->out_width, &first, &some);
     int whole = 1;
     for (int64_t i = 0; i < a->out_width; i++) whole = whole && column[i] >= 0;
     PARALLEL_FOR(a->planes * a->out_height * a->out_width)
@@ -73,10 +72,13 @@ KERNEL(pick_pixels) {
                 memcpy(y, y - a->out_width, sizeof(real) * (size_t)a->out_width);
             } else {
                 const real *x = (const real *)a->x + (plane * a->height + row[h]) * a->width;
-                if (whole && !run)
+                if (run)
+                    FN(pick_run)(x, column, a->out_width, first, some, fill, y);
+                else if (whole)
                     for (int64_t i = 0; i < a->out_width; i++) y[i] = x[column[i]];
                 else
-                    FN(pick_row)(x, column, a->out_width, run, fill, y);
+                    for (int64_t i = 0; i < a->out_width; i++)
+                        y[i] = column[i] < 0 ? fill : x[column[i]];
             }
         }
 }

@@ -142,19 +142,19 @@ KERNEL(softmax_loss) {
         FN(softmax_at)(&s, (const real *)a->x + start, probability, some);
         FN(tally) tally = {0, 0, -1};
         const int64_t position = start / (s.classes * s.inner) * s.inner + start % s.inner;
+        real own[POSITION_BLOCK], share[POSITION_BLOCK];
         for (int64_t i = 0; i < some; i++) {
             const int64_t truth =
                 FN(class_of)(label[position + i], s.classes, a->has_ignore, a->ignore);
-            if (truth >= 0) {
-                const real p = probability[truth * s.inner + i];
-                const double each = weight ? (double)weight[truth] : 1;
-                tally.loss -= each * log(MAX((double)p, (double)FLT_MIN));
-                tally.counted++;
-                if (p != p) tally.loss = NAN;
-            } else if (truth == -2 && tally.bad < 0) {
-                tally.bad = position + i;
-            }
+            const real p = truth < 0 ? 1 : probability[truth * s.inner + i];
+            own[i] = p < (real)FLT_MIN ? (real)FLT_MIN : p; /* NaN stays NaN */
+            share[i] = truth < 0 ? 0 : weight ? weight[truth] : 1;
+            tally.counted += truth >= 0;
+            if (truth == -2 && tally.bad < 0) tally.bad = position + i;
         }
+        SIMD
+        for (int64_t i = 0; i < some; i++) own[i] = FN(log_of)(own[i]);
+        for (int64_t i = 0; i < some; i++) tally.loss -= (double)share[i] * (double)own[i];
         tallies[at] = tally;
     }
     FN(tally) all = {0, 0, -1};
