@@ -16,6 +16,8 @@ from protonet.caffe.draw import Facts, draw_net, draw_net_to_file, get_layer_lab
 from protonet.caffe.plain_layout import laid_out
 from protonet.caffe.proto import caffe_pb2
 
+MODELS = Path(__file__).parents[2] / "models"
+
 NET = """
 name: "drawn"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
@@ -126,6 +128,23 @@ def test_an_empty_net_and_former_layers_are_drawn() -> None:
     )
     assert "r_ReLU" in net_picture(old).nodes
     assert len(old.layers) == 1  # the message itself is left as it is
+
+
+@pytest.mark.usefixtures("no_graphviz")
+def test_every_model_is_drawn_whole_and_for_each_phase() -> None:
+    files = [*MODELS.glob("*/train_val.prototxt"), *MODELS.glob("*/deploy.prototxt")]
+    assert len(files) > 20
+    for file in files:
+        model = text_format.Merge(file.read_text(), caffe_pb2.NetParameter())
+        boxes = [set(net_picture(model, phase=phase).nodes) for phase in (0, 1, None)]
+        assert boxes[0] | boxes[1] <= boxes[2]
+        if file.stem == "train_val":
+            assert boxes[0] != boxes[2]
+        phase = caffe.TEST if file.stem == "train_val" else None
+        drawing = ElementTree.fromstring(draw_net(model, "TB", "svg", phase))
+        texts = {text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")}
+        nodes = net_picture(model, "TB", phase=phase).nodes.values()
+        assert {line for node in nodes for line in node.lines if line} <= texts
 
 
 @pytest.mark.usefixtures("no_graphviz")
