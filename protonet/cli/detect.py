@@ -52,13 +52,17 @@ def detect(
 
     INPUT is a .csv with the columns filename, ymin, xmin, ymax and xmax, or, to have windows
     proposed, a .txt with one file name a line. OUTPUT is a .csv with those columns and class0,
-    class1, …, or a .h5 with the datasets filename, window and prediction.
+    class1, …, or a .h5 with the datasets filename, window and prediction. Of a mean image the mean of
+    each channel is subtracted.
     """
     import protonet.caffe as caffe
 
     click.echo("GPU mode: the CPU computes" if gpu else "CPU mode")
+    mean = read_mean(mean_file)
+    if mean is not None and mean.ndim == 3:
+        mean = mean.mean((1, 2))  # windows are of all places: so is what is subtracted
     detector = caffe.Detector(
-        model_def, pretrained_model, mean=read_mean(mean_file), input_scale=input_scale,
+        model_def, pretrained_model, mean=mean, input_scale=input_scale,
         raw_scale=raw_scale, channel_swap=channel_swap, context_pad=context_pad,
     )  # fmt: skip
     start = time.perf_counter()

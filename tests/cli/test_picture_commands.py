@@ -124,6 +124,21 @@ def test_windows_of_a_list_are_classified() -> None:
         assert stored["filename"].asstr()[0] == "pictures/a.png"
 
 
+def test_of_a_mean_image_windows_lose_the_mean_of_each_channel() -> None:
+    Path("windows.csv").write_text("filename,ymin,xmin,ymax,xmax\npictures/a.png,1,2,6,8\n")
+    image = np.random.default_rng(0).uniform(0, 255, (3, 7, 9))
+    np.save("image.npy", image)
+    np.save("channels.npy", image.mean((1, 2)))
+    for name in ("image", "channels"):
+        done = run(
+            "detect", "windows.csv", f"{name}.csv", *MODEL, "--crop_mode", "list",
+            "--mean_file", f"{name}.npy", "--context_pad", "1",
+        )  # fmt: skip
+        assert done.exit_code == 0, done.output
+    assert Path("image.csv").read_text() == Path("channels.csv").read_text()
+    assert "class4" in Path("image.csv").read_text()
+
+
 def test_lists_that_are_wrong_are_told() -> None:
     Path("names.txt").write_text("pictures/a.png\n")
     Path("bad.csv").write_text("filename,ymin,xmin,ymax,xmax\npictures/a.png,0,0,five,5\n")
