@@ -52,8 +52,8 @@ def detect(
 
     INPUT is a .csv with the columns filename, ymin, xmin, ymax and xmax, or, to have windows
     proposed, a .txt with one file name a line. OUTPUT is a .csv with those columns and class0,
-    class1, …, or a .h5 with the datasets filename, window and prediction. Of a mean image the mean of
-    each channel is subtracted.
+    class1, …, or a .h5 with the datasets filename, window and prediction. Of a
+    mean image the mean of each channel is subtracted.
     """
     import protonet.caffe as caffe
 
