@@ -13,6 +13,10 @@ from protonet.surgery.trained_net import TrainedNet
 __all__ = ["conv", "fc", "image", "layer", "output", "pool", "trained"]
 
 
+# Layer types and their blobs that hold variances, and what they are divided by.
+_POSITIVE = {("BatchNorm", 1), ("BatchNorm", 2), ("BN", 3)}
+
+
 def image(*dims: int, name: str = "data") -> str:
     """An Input layer on one line."""
     sizes = " ".join(f"dim: {size}" for size in dims)
@@ -55,7 +59,7 @@ def trained(text: str, seed: int = 0) -> TrainedNet:
         blobs = []
         for number, blob in enumerate(one.blobs):
             values = random.normal(size=blob.shape) / np.sqrt(max(1, blob.count // blob.num))
-            if one.type == "BatchNorm" and number > 0:
+            if (one.type, number) in _POSITIVE:
                 values = random.uniform(0.5, 2, size=blob.shape)
             address = blob.data.ctypes.data
             blobs.append(first.setdefault(address, values.astype(np.float32)).reshape(blob.shape))

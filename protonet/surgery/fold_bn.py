@@ -1,7 +1,7 @@
 """Batch normalisation folded into the layer before it, or after it.
 
-BatchNorm by gathered statistics and Scale are one factor a and one summand s per channel,
-y = a·x + s. Behind y = Wx + b that is W' = aW, b' = ab + s. Before W it is W' = Wa and
+BatchNorm and BN by gathered statistics, and Scale, are one factor a and one summand s per
+channel, y = a·x + s. Behind y = Wx + b that is W' = aW, b' = ab + s. Before W it is W' = Wa and
 b' = b + Σ W·s, which is right only where W never reads padding: there the summand is missing.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["fold_batch_norm"]
 _LINEAR = frozenset(
     {"Convolution", "ConvolutionDepthwise", "Deconvolution", "DepthwiseConvolution", "InnerProduct"}
 )
-_NORMS = frozenset({"BatchNorm", "Scale"})
+_NORMS = frozenset({"BN", "BatchNorm", "Scale"})
 
 
 @dataclass
@@ -37,7 +37,7 @@ class _Affine:
 
 
 def fold_batch_norm(trained: TrainedNet) -> TrainedNet:
-    """Returns the net for use without the BatchNorm and Scale layers that could be folded.
+    """Returns the net for use without the BatchNorm, BN and Scale layers that could be folded.
 
     The net must be for use: in TRAIN, BatchNorm works with the batch's statistics. What stays
     is told with its reason in `changes`.
@@ -46,7 +46,7 @@ def fold_batch_norm(trained: TrainedNet) -> TrainedNet:
     folding = _Folding(trained.copy(), graph, trained.view().indices)
     folding.run()
     if not folding.gone:
-        folding.found.changes.append("no BatchNorm or Scale layer could be folded")
+        folding.found.changes.append("no BatchNorm, BN or Scale layer could be folded")
     rename_blobs(folding.found.net, folding.names())
     return folding.found.without(folding.gone)
 
@@ -81,7 +81,7 @@ class _Folding:
     # ---- what can be folded
 
     def _run_from(self, node: int) -> _Affine | None:
-        """Returns the row of BatchNorm and Scale layers that begins here, as one factor and one
+        """Returns the row of BatchNorm, BN and Scale layers that begins here, as one factor and one
         summand; None if none begins here or its numbers are not known."""
         run: _Affine | None = None
         current: int | None = node
@@ -116,6 +116,8 @@ class _Folding:
             mean, variance = (blob / weight if weight else blob * 0 for blob in blobs[:2])
             factor = 1 / np.sqrt(variance + settings.eps)
             return _Affine([node], factor, -mean * factor)
+        if layer.type == "BN":
+            return self._bn(node, [blob.ravel() for blob in blobs])
         scale = layer.scale_param
         rank = len(self.graph.nodes[node].bottom_shapes[0] or ())
         if len(layer.bottom) > 1 or scale.axis not in (1, 1 - rank) or blobs[0].ndim != 1:
@@ -123,6 +125,19 @@ class _Folding:
             return None
         summand = blobs[1] if scale.bias_term else np.zeros_like(blobs[0])
         return _Affine([node], blobs[0], summand)
+
+    def _bn(self, node: int, blobs: list[Array]) -> _Affine | None:
+        """Returns what SegNet's BN does in mode INFERENCE, or PSPNet's with its statistics."""
+        layer: Any = self.graph.nodes[node].layer
+        slope, bias = blobs[:2]
+        if layer.only_scales:
+            return _Affine([node], slope, bias)
+        if not layer.keeps_running:
+            self._tell(node, "it works with the statistics of the batch (bn_mode: LEARN)")
+            return None
+        mean, variance = blobs[2:]
+        factor = slope / np.sqrt(variance + layer.settings.eps)
+        return _Affine([node], factor, bias - mean * factor)
 
     def _readers(self, node: int) -> list[int]:
         """Returns the layers that read what this one makes, until it is made anew."""

@@ -250,3 +250,12 @@ def test_written_net_and_weights_give_the_same_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         output(again, values, "fc-conv"), output(slid.trained, values, "fc-conv")
     )
+
+
+def test_trained_lenet_slides_as_it_reads_each_window(shared: Path) -> None:
+    models = shared / "models/lenet_everpeace"
+    net = read_trained_net(models / "lenet.prototxt", models / "lenet_iter_10000.caffemodel")
+    values = np.random.default_rng(5).uniform(size=(1, 60, 48)).astype(np.float32)
+    (found,) = verify_sliding(net, fc_to_conv(net), values)
+    assert found.differences.shape == (9, 6)
+    assert found.differences.max() <= 1e-5

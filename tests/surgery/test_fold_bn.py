@@ -68,6 +68,33 @@ def test_norm_is_folded_into_the_layers_after_it(after: str, top: str) -> None:
     assert "Scale" not in left
 
 
+BN_LAYERS = {
+    "SegNet's for use": "bn_param { bn_mode: INFERENCE }",
+    "PSPNet's": "bn_param { eps: 1e-3 slope_filler { value: 1 } }",
+    "PSPNet's, frozen": "bn_param { frozen: true }",
+}
+
+
+@pytest.mark.parametrize("settings", BN_LAYERS.values(), ids=BN_LAYERS)
+def test_bn_of_the_forks_is_folded_before_and_after_it(settings: str) -> None:
+    def normed(bottom: str) -> str:
+        return layer("bn", "BN", bottom, settings, top=bottom)
+
+    relu = layer("relu", "ReLU", "one", top="one")
+    assert _types(DATA + BEFORE["convolution"] + normed("one") + relu) == [
+        "Input", "Convolution", "ReLU",
+    ]  # fmt: skip
+    after = AFTER["convolution"].replace("{0}", "data")
+    assert _types(DATA + normed("data") + after) == ["Input", "Convolution"]
+
+
+def test_bn_with_statistics_of_the_batch_stays_and_the_reason_is_told() -> None:
+    text = DATA + BEFORE["convolution"] + layer("bn", "BN", "one", "bn_param { bn_mode: LEARN }")
+    assert "BN" in _types(text)
+    (told, *_) = fold_batch_norm(trained(text)).changes
+    assert told.startswith('layer "bn" (BN) stays: it works with the statistics of the batch')
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -17,6 +17,7 @@ from protonet.surgery.fc_to_conv import fc_to_conv
 from protonet.surgery.found_boxes import ScaledScores, best_boxes
 from protonet.surgery.heatmap import class_map, overlay
 from protonet.surgery.sliding_window import SlidingWindow, Tiling
+from protonet.surgery.trained_net import TrainedNet
 
 PLAIN = (
     image(1, 2, 16, 12)
@@ -145,6 +146,47 @@ def test_overlay_is_as_large_as_the_image_and_red_where_it_scores() -> None:
     assert picture.shape == (4, 5, 3)
     assert picture[1, 2].argmax() == 0
     assert picture[0, 0].argmax() == 2
+
+
+def _bright_patch_finder() -> TrainedNet:
+    """A net of 12×16 windows, 2 apart: how bright the window is, and how dark."""
+    text = (
+        image(1, 3, 12, 16)
+        + pool("mean", "data", 2, 2, "pool: AVE")
+        + fc("fc", "mean", 2, "bias_term: false")
+    )
+    net = trained(text)
+    bright = np.full(3 * 6 * 8, 1 / (255 * 3 * 6 * 8), np.float32)
+    net.blobs["fc"] = [np.stack([-bright, bright])]
+    return net
+
+
+@pytest.mark.parametrize(
+    ("options", "box"),
+    [
+        ([], [120, 214, 136, 226]),
+        (["--stride", "1"], [121, 213, 137, 225]),
+        (["--memory", "1"], [302, 188, 318, 200]),
+        (["--scales", "0.5,1"], [20, 12, 52, 36]),
+    ],
+    ids=["the net's stride", "a finer one", "in tiles", "half the size"],
+)
+def test_box_is_where_the_thing_is(
+    options: list[str], box: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _bright_patch_finder().write("net.prototxt", "net.caffemodel")
+    left, top, right, bottom = box
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    pixels[top:bottom, left:right] = 250
+    Image.fromarray(pixels).save("image.png")
+    arguments = ["slide", "net.prototxt", "net.caffemodel", "image.png", "--class", "1"]
+    arguments += ["--threshold", "0.8", "--json", "boxes.json", *options]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    found = json.loads(Path("boxes.json").read_text())["boxes"][0]
+    assert found["box"] == box
+    assert found["class"] == 1
 
 
 def test_command_writes_map_and_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ __all__ = ["surgery"]
 
 _OPERATIONS = {
     "fc-to-conv": ("fc_to_conv", "Make a classifier slide over larger images."),
-    "fold-bn": ("weights", "Fold BatchNorm and Scale into the layers beside them."),
+    "fold-bn": ("weights", "Fold BatchNorm, BN and Scale into the layers beside them."),
     "transplant": ("weights", "Copy weights of another net, by name or a map of names."),
     "share": ("weights", "Let layers use one layer's weights."),
     "bilinear": ("weights", "Make Deconvolution layers enlarge by interpolation."),

@@ -12,7 +12,7 @@ __all__ = ["bilinear", "fold_bn", "share", "transplant"]
 @click.command("fold-bn")
 @net_and_weights
 def fold_bn(net: str, weights: str | None, out_net: str | None, out_weights: str | None) -> None:
-    """Fold BatchNorm and Scale into the layer before them, or else those after them.
+    """Fold BatchNorm, BN and Scale into the layer before them, or else those after them.
 
     The net must be one for use. A layer that cannot be folded stays, and its reason is told.
     """
