@@ -27,6 +27,12 @@ static int64_t FN(taps_width)(int64_t vectors, int64_t v) {
     return left > TAPS_VECTORS / 2 ? TAPS_VECTORS : left > 1 ? TAPS_VECTORS / 2 : 1;
 }
 
+/* The size of the fewest parts of `all` that are of at most `most`, and alike. */
+static int64_t FN(share_of)(int64_t all, int64_t most) {
+    const int64_t parts = (all + MAX(1, most) - 1) / MAX(1, most);
+    return (all + parts - 1) / parts;
+}
+
 static FN(taps) FN(taps_of)(const convolution_args *s) {
     FN(taps) t = {.shape = s, .in = s->channels / s->group, .out = s->outputs / s->group};
     const int64_t size = s->size[0] * s->size[1], plane = s->out[0] * s->out[1];
@@ -34,8 +40,8 @@ static FN(taps) FN(taps_of)(const convolution_args *s) {
     const int64_t rest = (least - 1) / TAPS_VECTORS * TAPS_VECTORS;
     t.vectors = rest + FN(taps_width)(least, rest);
     t.rows = t.in * s->kernel[0] * s->kernel[1];
-    t.lines = MIN(s->out[0], MAX(1, TAPS_PIXELS / s->out[1]));
-    t.images = t.lines < s->out[0] ? 1 : MAX(1, MIN(s->n, TAPS_PIXELS / plane));
+    t.lines = FN(share_of)(s->out[0], TAPS_PIXELS / s->out[1]);
+    t.images = t.lines < s->out[0] ? 1 : FN(share_of)(s->n, TAPS_PIXELS / plane);
     int64_t sees[2];
     for (int axis = 0; axis < 2; axis++) { /* what the last window reads beyond the border, too */
         const int64_t out = axis ? s->out[1] : t.lines;
@@ -123,20 +129,16 @@ WAY(taps_far_2, TAPS_VECTORS / 2, 0)
 WAY(taps_far_4, TAPS_VECTORS, 0)
 #undef WAY
 
-/* turned[pixel][lane] of `width` vectors = dy of one image's chunk, from output o on; outputs that do
- * not exist count as zero. */
-static void FN(turn_pixels)(const real *dy, int64_t plane, int64_t outputs, int64_t pixels,
+/* turned[pixel * width][lane] = `some` of dy's planes, for one vector of outputs; lanes that are none
+ * count as zero. */
+static void FN(turn_pixels)(const real *dy, int64_t plane, int64_t some, int64_t pixels,
                             int64_t width, real *turned) {
-    for (int64_t o = 0; o < width * LANES; o += LANES) {
-        const int64_t some = MAX(0, MIN(LANES, outputs - o));
-        const real *from = dy + o * plane;
-        int64_t p = 0;
-        for (; p + LANES <= pixels; p += LANES)
-            FN(transpose_rows)(from + p, plane, some, turned + p * width * LANES + o, width * LANES);
-        for (; p < pixels; p++)
-            for (int64_t i = 0; i < LANES; i++)
-                turned[p * width * LANES + o + i] = i < some ? from[i * plane + p] : 0;
-    }
+    int64_t p = 0;
+    for (; p + LANES <= pixels; p += LANES)
+        FN(transpose_rows)(dy + p, plane, some, turned + p * width * LANES, width * LANES);
+    for (; p < pixels; p++)
+        for (int64_t i = 0; i < LANES; i++)
+            turned[p * width * LANES + i] = i < some ? dy[i * plane + p] : 0;
 }
 
 /* One plane's rows from `first` on as a chunk sees them, with their border. */
@@ -169,16 +171,17 @@ static void FN(taps_chunk)(const FN(taps) *t, const real *x, const real *dy, int
                 *to++ = image * t->image + (i * s->stride[0] + (t->copied ? 0 : start)) * t->pitch +
                         j * s->stride[1];
     PARALLEL_FOR(work < PARALLEL_FROM ? 0 : 4 * pixels * (wide + t->rows))
-    for (int64_t job = 0; job < images * (tiles + (t->copied ? t->in : 0)); job++) {
-        const int64_t image = job % images, what = job / images, v = what * TAPS_VECTORS;
-        if (what < tiles) {
-            const int64_t width = FN(taps_width)(t->vectors, v);
-            FN(turn_pixels)(dy + image * s->outputs * plane + v * LANES * plane, plane,
-                            t->out - v * LANES, some, width,
-                            turned + (v * pixels + image * some * width) * LANES);
-        } else
-            FN(copy_plane)(t, x + image * s->channels * size + (what - tiles) * size,
-                           start - s->pad[0], copy + image * t->image + (what - tiles) * t->channel);
+    for (int64_t job = 0; job < images * (t->vectors + (t->copied ? t->in : 0)); job++) {
+        const int64_t image = job % images, what = job / images, c = what - t->vectors;
+        if (c >= 0) {
+            FN(copy_plane)(t, x + (image * s->channels + c) * size, start - s->pad[0],
+                           copy + image * t->image + c * t->channel);
+            continue;
+        }
+        const int64_t v = what / TAPS_VECTORS * TAPS_VECTORS, width = FN(taps_width)(t->vectors, v);
+        FN(turn_pixels)(dy + (image * s->outputs + what * LANES) * plane, plane,
+                        MAX(0, MIN(LANES, t->out - what * LANES)), some, width,
+                        turned + (v * pixels + image * some * width + what - v) * LANES);
     }
     const real *from = t->copied ? copy : x;
     /* Shares of the blocks, and of their dy, until all have work. */
