@@ -368,6 +368,7 @@ def losses() -> list[Example]:
 def detection() -> list[Example]:
     box, grid = "prior_box_param {{ min_size: 4 {} }}", values(2, 3 * 7, 2, 3)
     anchors = " ".join(f"biases: {size}" for size in (1, 1.5, 2.5, 0.75, 3, 3.5))
+    evaluation = "eval_detection_param {{ side: 3 num_class: 2 num_object: 3 nms: 0.4 {} {} }}"
     region = "region_loss_param {{ num_class: 2 num: 3 thresh: 0.3 rescore: 0 {} {} }}"
     multibox = "multibox_loss_param {{ num_classes: 3 code_type: CENTER_SIZE {} }}"
     fixed = " propagate_down: true propagate_down: true propagate_down: false propagate_down: false"
@@ -393,6 +394,9 @@ def detection() -> list[Example]:
               values(1, 18, 3, 4, low=0), values(1, 36, 3, 4), np.array([[48.0, 64, 1]]), tops=2),
         *each("RegionLoss", [region.format(anchors, ""), region.format(anchors, "bias_match: 0")],
               grid, true_boxes(4, 2, 2)),
+        *each("EvalDetection", [evaluation.format("", anchors),
+                                evaluation.format("score_type: PROB threshold: 0.1", anchors)],
+              values(2, 3 * 7, 3, 3), true_boxes(3, 2, 2)),
         *each("YoloDetectionOutput", [
             f"yolo_detection_output_param {{ num_classes: 2 num_box: 3 {anchors} }}",
             f"yolo_detection_output_param {{ num_classes: 2 num_box: 3 {anchors} "

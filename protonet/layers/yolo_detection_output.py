@@ -46,20 +46,22 @@ class YoloDetectionOutput(Layer):
         if self.classes < 1:
             raise LayerError("num_classes must be at least 1", field=(self.group, "num_classes"))
         judge_anchors(self.settings.biases, self.settings.num_box, self.settings.coords, self.group)
+        self.anchors = self.settings.num_box
         self.least = self.settings.confidence_threshold
+        self.overlap = self.settings.nms_threshold
 
     def _grids(self, shapes: list[Shape]) -> int:
         """Returns how many of the bottoms are grids."""
         return 1 + (len(shapes) == 2 and shapes[1][:2] == shapes[0][:2] and len(shapes[1]) == 4)
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
-        judge_grid(bottom[0], self.settings.num_box, self.classes, 0)
+        judge_grid(bottom[0], self.anchors, self.classes, 0)
         return [(1, 1, 1, 7)]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         images, dtype = bottom[0].shape[0], bottom[0].dtype
         grids = bottom[: self._grids([blob.shape for blob in bottom])]
-        sizes = [self.settings.num_box * blob.shape[2] * blob.shape[3] for blob in grids]
+        sizes = [self.anchors * blob.shape[2] * blob.shape[3] for blob in grids]
         count = sum(sizes)
         self.boxes = np.empty((images, count, 4), dtype)
         self.scores = np.empty((images, count), dtype)
@@ -74,7 +76,7 @@ class YoloDetectionOutput(Layer):
         ]  # fmt: skip
         # A step down: both thresholds are on the other side of "more than" here.
         least = np.nextafter(dtype.type(self.least), dtype.type(-1))
-        overlap = np.nextafter(dtype.type(self.settings.nms_threshold), dtype.type(-1))
+        overlap = np.nextafter(dtype.type(self.overlap), dtype.type(-1))
         self.kept = np.empty((images, count), np.int64)
         self.counts: np.ndarray = np.zeros(images, np.int64)
         self.search: dict[str, Any] = {
@@ -85,8 +87,7 @@ class YoloDetectionOutput(Layer):
         }  # fmt: skip
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        for arguments in self.decode:
-            kernels.yolo_boxes(**arguments)
+        self.decode_boxes()
         kernels.detect(**self.search)
         rows = int(self.counts.sum())
         if not rows:
@@ -95,10 +96,19 @@ class YoloDetectionOutput(Layer):
             top[0].data[0, 0, :, 0] = np.arange(len(self.counts))
             return
         top[0].reshape(1, 1, rows, 7)
-        kernels.detection_rows(found=self.search, rows=top[0].data)
-        image = np.repeat(np.arange(len(self.counts)), self.counts)
+        self.write_rows(top[0].data.reshape(rows, 7))
+
+    def decode_boxes(self) -> None:
+        """Sets the boxes, scores and labels of all predictors."""
+        for arguments in self.decode:
+            kernels.yolo_boxes(**arguments)
+
+    def write_rows(self, rows: np.ndarray) -> None:
+        """Sets image, class from 1, score and box of each of the detections that are kept."""
+        kernels.detection_rows(found=self.search, rows=rows)
         predictor = self.kept[np.arange(self.kept.shape[1]) < self.counts[:, None]]
-        top[0].data[0, 0, :, 1] = self.found[image, predictor] + 1
+        image = np.repeat(np.arange(len(self.counts)), self.counts)
+        rows[:, 1] = self.found[image, predictor] + 1
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         """The choice of boxes has no gradient."""

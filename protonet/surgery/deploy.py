@@ -93,7 +93,11 @@ def _only_for_losses(graph: Graph, blob: str) -> bool:
 
 def _is_loss(layer: LayerParameter) -> bool:
     made = layer_class(layer.type)
-    return (made is not None and made.is_loss) or layer.type in ("Accuracy", "DetectionEvaluate")
+    return (made is not None and made.is_loss) or layer.type in (
+        "Accuracy",
+        "DetectionEvaluate",
+        "EvalDetection",
+    )
 
 
 def _heads(graph: Graph, all_heads: bool) -> set[int]:

@@ -127,7 +127,7 @@ def _is_goal(layer: LayerParameter) -> bool:
     made = layer_class(layer.type)
     return (
         (made is not None and made.is_loss)
-        or layer.type in ("Accuracy", "DetectionEvaluate")
+        or layer.type in ("Accuracy", "DetectionEvaluate", "EvalDetection")
         or any(weight != 0 for weight in layer.loss_weight)
     )
 

@@ -238,6 +238,12 @@ BAD: dict[str, Sequence[Row]] = {
                  "upsample_param { scale: 2 upsample_h: 0 upsample_w: 0 }",
                  ("upsample_param { scale: 2 }", (2, 3), None),
                  ("upsample_param { scale: 2 }", None, (1, 1, 3, 3))],
+    "EvalDetection": ["", "eval_detection_param { side: 4 num_object: 2 }",
+                      "eval_detection_param { side: 3 num_class: 2 num_object: 1 biases: 1 "
+                      "biases: 1 nms: 0.5 }",
+                      "eval_detection_param { side: 4 num_class: 0 nms: 0.5 }",
+                      "eval_detection_param { side: 4 num_class: 2 num_object: 1 biases: 1 "
+                      "biases: 1 nms: -1 }"],
     "YoloDetectionOutput": ["", "yolo_detection_output_param { num_classes: 2 num_box: 9 }",
                             "yolo_detection_output_param { num_classes: 0 num_box: 3 }"],
     "AnnotatedData": ['data_param { source: "no/such" batch_size: 1 }',

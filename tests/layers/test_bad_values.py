@@ -25,6 +25,7 @@ BAD: dict[str, list[tuple[int, int, list[float]]]] = {
         (1, 1, NO_INDEX),
         *((bottom, element, NAN) for bottom in (0, 1) for element in (0, 2, 3, 6)),
     ],
+    "EvalDetection": [(1, 1, [0, *NO_INDEX]), (1, 0, [99, np.nan]), (1, 3, NAN), (1, 6, NAN)],
     "Embed": [(0, 0, NO_INDEX), (0, -1, NO_INDEX)],
     "Filter": [(-1, 0, NAN), (-1, -1, NAN)],
     "HingeLoss": [(1, 0, NO_INDEX), (1, -1, NO_INDEX)],

@@ -11,7 +11,7 @@ from protonet.layers.registry import layer_types
 # Their tops are no smooth function of anything, so that nothing is ever learned through them.
 NO_GRADIENT = {
     "Accuracy", "ArgMax", "DetectionEvaluate", "DetectionOutput", "Downsample", "DummyData",
-    "Input", "PriorBox", "Proposal", "Silence", "Threshold", "YoloDetectionOutput",
+    "EvalDetection", "Input", "PriorBox", "Proposal", "Silence", "Threshold", "YoloDetectionOutput",
 }  # fmt: skip
 
 

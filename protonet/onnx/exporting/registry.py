@@ -34,7 +34,7 @@ REFUSED: dict[str, str] = {
          "IdxData", "ImageFolder", "ImageSegData", "MemoryData", "VideoData", "WindowData"),
         _DATA,
     ),
-    **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _RANKING),
+    **dict.fromkeys(("Accuracy", "DetectionEvaluate", "EvalDetection"), _RANKING),
     "Python": "its code is Python's: --python-layer-domain writes it as an operator of our own",
 }  # fmt: skip
 """Layer types that are not written, and why."""
