@@ -81,6 +81,7 @@ class Python(Layer):
 
     bottoms, tops = AtLeast(0), AtLeast(0)
     dynamic = True
+    in_place = True  # whether that can be is the class's affair
 
     def setup(self) -> None:
         self.settings = self.param.python_param
@@ -110,7 +111,11 @@ class Python(Layer):
                 instance.blobs = BlobVector()  # its __init__ did not call ours
             instance.param_str, instance.phase = self.settings.param_str, self.phase
             self._bottom = [Blob(shape) for shape in bottom]
-            self._top = [Blob() for _ in range(self.top_count)]
+            names = list(self.param.bottom)
+            self._top = [
+                self._bottom[position] if names[position : position + 1] == [top] else Blob()
+                for position, top in enumerate(self.param.top)
+            ]
             instance.setup(self._bottom, self._top)
             self._instance = instance
         return self._instance

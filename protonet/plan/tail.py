@@ -32,6 +32,8 @@ class Tail:
 
     def _step(self, index: int) -> None:
         layer, bottom, top = self._parts[index]
+        if layer.dynamic:
+            _begin_in_place(layer, bottom, top)
         try:
             layer.forward(bottom, top)
         except LayerError as error:
@@ -53,6 +55,15 @@ class Tail:
                 blob.reshape(*shape)
             layer.reshape(bottom, top)
             self._known[index] = shapes
+
+
+def _begin_in_place(layer: Layer, bottom: list[Blob], top: list[Blob]) -> None:
+    """Gives tops of a bottom's name its values: a user's layer may change some of them only."""
+    names = zip(layer.param.bottom, layer.param.top, strict=False)
+    for position, (given, made) in enumerate(names):
+        if given == made:
+            top[position].reshape_like(bottom[position])
+            top[position].data[...] = bottom[position].data
 
 
 def judged(layer: Layer, bottom: list[Blob]) -> None:

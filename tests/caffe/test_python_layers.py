@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import protonet
 import protonet.caffe as caffe
 
 MODULE = """
@@ -95,6 +96,23 @@ class Rows(caffe.Layer):
 
     def backward(self, top, propagate_down, bottom):
         pass
+
+
+class Blind(caffe.Layer):
+    '''Changes the first column of what it works on in place.'''
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        assert top[0].data.shape == bottom[0].data.shape
+        top[0].data[:, 0] = 0
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[:, 0] = 0
 
 
 class Careful(Tenfold):
@@ -235,3 +253,25 @@ def test_a_layer_of_ours_can_be_asked_for_its_shapes(deploy_file: str) -> None:
     assert net.blobs["conv"].shape == (2, 5, 8, 8)
     with pytest.raises(RuntimeError, match="Pooling: "):
         net.layer_dict["pool"].reshape([net.params["conv"][1]], [net.blobs["pool"]])
+
+
+def test_a_layer_may_work_in_place(tmp_path: Path, module: str) -> None:
+    ip = 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" '
+    ip += 'inner_product_param { num_output: 4 weight_filler { type: "gaussian" std: 1 } } }'
+    blind = layer(module, "Blind", "ip", "ip").replace('name: "ip"', 'name: "blind"')
+    relu = 'layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }'
+    net = caffe.Net(written(tmp_path, INPUT, ip, blind, relu), caffe.TEST)
+    data = np.random.default_rng(0).normal(size=(10, 9, 8)).astype(np.float32)
+    wanted = np.maximum(data.reshape(10, -1) @ net.params["ip"][0].data.T, 0)
+    wanted[:, 0] = 0
+    plan = protonet.compile(protonet.Net(str(tmp_path / "net.prototxt")))
+    for _ in range(2):
+        np.testing.assert_allclose(net.forward(data=data)["ip"], wanted, rtol=1e-4, atol=1e-5)
+    net.blobs["ip"].diff[...] = 1
+    net.backward()
+    slope = (wanted > 0) @ net.params["ip"][0].data
+    np.testing.assert_allclose(net.blobs["data"].diff.reshape(10, -1), slope, rtol=1e-4, atol=1e-5)
+    for _ in range(2):
+        out = plan.run(data=data)["ip"]
+        assert not out[:, 0].any()
+        assert out[:, 1:].any()
