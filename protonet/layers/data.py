@@ -27,7 +27,7 @@ class Data(PrefetchedLayer):
 
     Shapes:     → N×C×H×W, and N labels if there is a second top; N is batch_size. C×H×W are those
                 of the batch's first record, cropped if transform_param says so.
-    Parameters: data_param source, backend, batch_size, prefetch (how many batches are made ahead);
+    Parameters: data_param source, backend, batch_size, prefetch (batches made ahead, at least);
                 transform_param.
     Rules:      after the last record comes the first again. Encoded records are decoded to B, G, R.
     Source:     Caffe 1.0.

@@ -107,6 +107,10 @@ def without_effect(param: LayerParameter, group: str) -> list[LayerError]:
     ]
 
 
+_MOST_AHEAD = 32  # batches made ahead unasked
+_BYTES_AHEAD = 8 << 20
+
+
 class DataLayer(Layer):
     """A layer without bottoms whose tops come from outside the net.
 
@@ -150,7 +154,7 @@ class PrefetchedLayer(DataLayer):
     """A data layer whose batches are made ahead by worker threads, from the first forward on."""
 
     workers = 0  # how many threads make batches; 0: as many as run kernels
-    depth = 4  # how many batches may be ahead
+    depth = 4  # how many batches may be ahead, at least
     in_threads = True  # False: batches are made when they are asked for
     source_field: tuple[str | int, ...] = ()
 
@@ -180,7 +184,7 @@ class PrefetchedLayer(DataLayer):
             maker = self.maker(top[0].dtype)
             workers = self.workers or kernels.threads()
             self._batches = (
-                Prefetcher(maker, self.depth, workers) if self.in_threads else OnDemand(maker)
+                Prefetcher(maker, self._ahead(top), workers) if self.in_threads else OnDemand(maker)
             )
         with about(*self.source_field):
             batch = self._batches.next()
@@ -190,6 +194,12 @@ class PrefetchedLayer(DataLayer):
             np.copyto(blob.data, values)
         self.position += len(batch[0])
         self._batches.recycle(batch)
+
+    def _ahead(self, top: list[Blob]) -> int:
+        """Returns how many batches may be ahead: more, while they are small, than was asked for. A
+        worker that wakes for one small batch finds the caches full of the solver's data."""
+        size = sum(blob.data.nbytes for blob in top)
+        return max(self.depth, min(_MOST_AHEAD, _BYTES_AHEAD // max(1, size)))
 
     def close(self) -> None:
         if self._batches is not None:
