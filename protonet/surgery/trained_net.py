@@ -5,6 +5,8 @@ Codes: E501 an operation cannot be done here, E502 nothing to do.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -21,6 +23,7 @@ from protonet.ir.layer_weights import Weights
 from protonet.ir.protonet_pb2 import TEST, TRAIN, LayerParameter, NetParameter, NetState
 from protonet.ir.rules import layer_is_in
 from protonet.ir.weights import read_weights, write_weights
+from protonet.layers.base import shape_text
 from protonet.prototxt import format_text
 from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
 from protonet.prototxt.source import Path, SourceMap
@@ -121,16 +124,41 @@ class TrainedNet:
         return Document(self.net, self.source)
 
     def write(self, net_path: FilePath | None, weights_path: FilePath | None = None) -> None:
-        """Writes the prototxt and the weights, each whole or not at all."""
-        if net_path is not None:
-            with atomic_write(net_path) as stream:
-                stream.write(format_text(self.net).encode())
+        """Writes the prototxt and the weights: both whole, or nothing.
+
+        Raises Error if the net could not read these weights, or a file cannot be written.
+        """
         if weights_path is not None:
-            contiguous = {n: [np.ascontiguousarray(a) for a in b] for n, b in self.blobs.items()}
-            # A layer without blobs would say that it has none, and then not fit the net.
-            stored = NetParameter(name=self.net.name)
-            stored.layer.extend(layer for layer in self.net.layer if contiguous.get(layer.name))
-            write_weights(weights_path, stored, contiguous)
+            self._judge_weights()
+        with contextlib.ExitStack() as files:
+            if net_path is not None:  # takes its name when the weights have theirs
+                stream = files.enter_context(atomic_write(net_path))
+                stream.write(format_text(self.net).encode())
+            if weights_path is not None:
+                contiguous = {
+                    n: [np.ascontiguousarray(a) for a in b] for n, b in self.blobs.items()
+                }
+                # A layer without blobs would say that it has none, and then not fit the net.
+                stored = NetParameter(name=self.net.name)
+                stored.layer.extend(layer for layer in self.net.layer if contiguous.get(layer.name))
+                write_weights(weights_path, stored, contiguous)
+
+    def _judge_weights(self) -> None:
+        """Raises Error at a layer that wants other weights than it has."""
+        for phase in (TEST, TRAIN):
+            view = self._view(phase)
+            for node, index in zip(view.graph.nodes, view.indices, strict=True):
+                blobs = self.blobs.get(node.param.name, [])
+                for number, (blob, wanted) in enumerate(
+                    zip(blobs, node.parameters or [], strict=False)
+                ):
+                    if blob.size != math.prod(wanted.shape):
+                        raise self.refusal(
+                            index,
+                            f"its blob {number} would have to be {shape_text(wanted.shape)}, but "
+                            f"is {shape_text(blob.shape)}",
+                            help="without --out-weights the net alone is written",
+                        )
 
     def with_weights(self, weights: Weights) -> TrainedNet:
         """Returns the net with a file's blobs, in the shapes that it has for them.

@@ -75,3 +75,39 @@ def test_each_operation_writes_a_net_that_is_in_order(folder: Path) -> None:
         assert done.exit_code == 0, (name, done.output)
         assert done.stdout.endswith(f"wrote {name}.prototxt and {name}.caffemodel\n")
         read_trained_net(f"{name}.prototxt", f"{name}.caffemodel").views()
+
+
+REFUSED = {
+    "one file for both": (["--out-net", "same", "--out-weights", "./same"], "are one file"),
+    "a folder as the net": (["--out-net", "folder", "--out-weights", "w"], "this is a folder"),
+    "a folder as the weights": (["--out-net", "n", "--out-weights", "folder"], "this is a folder"),
+    "weights in no folder": (["--out-net", "n", "--out-weights", "none/w"], "no such file"),
+}
+
+
+@pytest.mark.parametrize(("out", "words"), REFUSED.values(), ids=REFUSED)
+def test_nothing_is_written_if_a_file_cannot_be(folder: Path, out: list[str], words: str) -> None:
+    Path("folder").mkdir()
+    before = sorted(path.name for path in folder.iterdir())
+    done = run("rename", "net.prototxt", "net.caffemodel", "--layer", "fc=scores", *out)
+    assert done.exit_code == 1
+    assert words in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_bridge_that_leaves_weights_of_another_size_is_refused(folder: Path) -> None:
+    done = run(
+        "drop", "net.prototxt", "net.caffemodel", "--layer", "conv1", "--bridge", "--out-net", "n",
+        "--out-weights", "w",
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert "its blob 0 would have to be 5×192, but is 5×144" in done.stderr
+    assert not Path("n").exists()
+
+
+def test_image_that_cannot_be_read_is_told_before_anything_is_written(folder: Path) -> None:
+    arguments = ["fc-to-conv", "net.prototxt", "net.caffemodel", "--out-net", "n"]
+    done = run(*arguments, "--verify", "net.prototxt")
+    assert done.exit_code == 1
+    assert "cannot be decoded" in done.stderr
+    assert not Path("n").exists()

@@ -11,6 +11,8 @@ from protonet.cli.image_options import image_options
 from .options import finish, net_and_weights, read
 
 if TYPE_CHECKING:
+    from protonet.cli.image_options import Pixels
+    from protonet.surgery.trained_net import TrainedNet
     from protonet.surgery.verify import Verification
 
 __all__ = ["fc_to_conv"]
@@ -61,23 +63,36 @@ def fc_to_conv(
     done = convert(original, size=size, suffix=suffix)
     if image is not None and weights is None:
         raise Error("--verify compares what trained nets give: give WEIGHTS after NET")
+    values = None if image is None else _image_for(original, image, size, mean, scale, rgb)
     finish(done.trained, out_net, out_weights)
     for view in done.trained.views():
         for name in view.graph.outputs:
             _tell_output(view.graph.blob_shapes[view.graph.blob_names.index(name)], name)
         break
-    if image is not None:
-        from protonet.cli.image_options import preparation, read_pixels
-        from protonet.data.resize import resized
-        from protonet.surgery.input_shape import image_input
+    if values is not None:
         from protonet.surgery.verify import verify_sliding
 
-        channels = image_input(original)[1][1]
-        pixels = read_pixels(image, channels)
-        prepare = preparation(mean, scale, rgb, channels)
-        pixels = resized(pixels, *size) if size is not None else pixels
-        for found in verify_sliding(original, done, prepare(pixels)):
-            _print(found, (pixels.shape[1], pixels.shape[2]))
+        for found in verify_sliding(original, done, values):
+            _print(found, (values.shape[1], values.shape[2]))
+
+
+def _image_for(
+    net: TrainedNet,
+    image: str,
+    size: tuple[int, int] | None,
+    mean: str | None,
+    scale: float,
+    rgb: bool,
+) -> Pixels:
+    """Returns the image as the net takes it, resized if a size is given."""
+    from protonet.cli.image_options import preparation, read_pixels
+    from protonet.data.resize import resized
+    from protonet.surgery.input_shape import image_input
+
+    channels = image_input(net)[1][1]
+    pixels = read_pixels(image, channels)
+    prepare = preparation(mean, scale, rgb, channels)
+    return prepare(resized(pixels, *size) if size is not None else pixels)
 
 
 def _tell_output(shape: tuple[int, ...] | None, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,12 +41,20 @@ def read(net: str, weights: str | None, out_net: str | None, out_weights: str | 
 
 
 def finish(done: TrainedNet, out_net: str | None, out_weights: str | None) -> None:
-    """Writes what an operation made, and tells what it changed."""
+    """Writes what an operation made, and tells what it changed. Raises Error if it cannot."""
+    from protonet.prototxt.diagnostics import Error
+
+    if out_net is not None and out_weights is not None and _is_same_file(out_net, out_weights):
+        raise Error(f"--out-net and --out-weights are one file, {out_net}: give each its own")
     done.write(out_net, out_weights)
     for change in done.changes or ["nothing to change"]:
         click.echo(change)
     written = [name for name in (out_net, out_weights) if name is not None]
     click.echo(f"wrote {' and '.join(written)}")
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def pairs(words: Sequence[str], what: str) -> dict[str, str]:
