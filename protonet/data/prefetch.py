@@ -49,16 +49,19 @@ class _Desk(Generic[B]):
         self.spares: list[B] = []
         self.stopped = False
         self._filling = True
+        self._making = 0  # how many workers make a batch now
+        self._late = True  # the consumer had to wait since the queue was full last
 
     def _wants_more(self) -> bool:
         """Says whether to make a batch now. A full queue is let run half empty first: to wake a
-        worker takes time from the solver, so each time it makes several batches."""
+        worker takes time from the solver, so each time it makes several batches; and one worker
+        makes them alone for as long as it keeps ahead."""
         ahead = self.next_to_make - self.next_to_give
         if ahead >= self.depth:
-            self._filling = False
+            self._filling = self._late = False
         elif ahead <= self.depth // 2:
             self._filling = True
-        return self._filling
+        return self._filling and (self._late or self._making == 0)
 
     def take(self) -> tuple[int, B | None] | None:
         """Waits until a batch is wanted; None: stop."""
@@ -69,12 +72,19 @@ class _Desk(Generic[B]):
                 return None
             number = self.next_to_make
             self.next_to_make += 1
+            self._making += 1
             return number, self.spares.pop() if self.spares else None
 
     def put(self, number: int, batch: B | Exception) -> None:
         with self.lock:
             self.made[number] = batch
+            self._making -= 1
             self.ready.notify_all()
+
+    def hurry(self) -> None:
+        """Calls every worker: the consumer waits."""
+        self._late = True
+        self.room.notify_all()
 
     def stop(self) -> None:
         with self.lock:
@@ -124,6 +134,7 @@ class Prefetcher(Generic[B]):
         desk = self._desk
         with desk.lock:
             while not desk.stopped and desk.next_to_give not in desk.made:
+                desk.hurry()
                 desk.ready.wait()
             if desk.stopped:
                 raise RuntimeError("the prefetcher is closed")

@@ -42,6 +42,32 @@ def test_batches_come_in_order_whoever_makes_them(workers: int) -> None:
     prefetcher.close()
 
 
+def test_one_worker_makes_batches_alone_while_the_consumer_never_waits() -> None:
+    together: list[int] = []
+    running = 0
+
+    class Counting(Numbers):
+        def make(self, number: int, spare: list[int] | None) -> list[int]:
+            nonlocal running
+            running += 1
+            together.append(running)
+            time.sleep(0.02)
+            running -= 1
+            return [number]
+
+    prefetcher = Prefetcher(Counting, depth=8, workers=2)
+    assert prefetcher.next() == [0]
+    time.sleep(0.5)  # the queue fills
+    assert max(together) == 2  # for the first batch the consumer had to wait
+    together.clear()
+    for _ in range(5):
+        prefetcher.next()
+    time.sleep(0.3)
+    prefetcher.close()
+    assert len(together) >= 4
+    assert max(together) == 1
+
+
 def test_only_so_many_batches_are_made_ahead_and_more_when_half_are_used() -> None:
     made: list[int] = []
 
