@@ -191,7 +191,7 @@ def test_building_and_checking_starts_no_threads_and_keeps_no_files_open(
     before = set(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else set()
     net = data_net(path)
     assert net.blobs["data"].shape == (2, 3, 4, 5)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     if before:
         assert len(os.listdir("/proc/self/fd")) <= len(before)
 
@@ -203,7 +203,7 @@ def test_nets_that_come_and_go_leave_no_threads_and_files(
     if not os.path.exists("/proc/self/fd"):
         pytest.skip("this system does not list open files")
     data_net(path).forward()
-    before = None
+    files = threads = 0
     for number in range(30):
         net = data_net(path)
         net.forward()
@@ -211,9 +211,10 @@ def test_nets_that_come_and_go_leave_no_threads_and_files(
         del net
         if number == 5:
             gc.collect()
-            before = len(os.listdir("/proc/self/fd")), threading.active_count()
+            files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     gc.collect()
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    assert len(os.listdir("/proc/self/fd")) <= files
+    assert threading.active_count() <= threads
 
 
 def test_a_recording_net_does_not_record_what_workers_run(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -20,6 +23,8 @@ from protonet.data.pictures import encode
 from protonet.ir.protonet_pb2 import AnnotatedDatum
 
 IMAGES = numbered(6)
+RUNS = 5
+MOST_GROWN = 1 << 16  # bytes in one run of batches
 TEXTS = {  # FOLDER is where the files are
     "raw": 'type: "Data" data_param { source: "FOLDER/raw" backend: LMDB batch_size: 4 }',
     "encoded": 'type: "Data" data_param { source: "FOLDER/encoded" backend: LMDB batch_size: 4 }',
@@ -97,6 +102,10 @@ def source_net(make_net: MakeNet, folder: Path, kind: str) -> Net:
 
 
 def resident_bytes() -> int:
+    """Memory in use, without what an allocator keeps of freed memory (where it can be asked)."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -104,16 +113,16 @@ def resident_bytes() -> int:
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
 @pytest.mark.parametrize("kind", TEXTS)
 def test_memory_is_flat_over_many_batches(make_net: MakeNet, folder: Path, kind: str) -> None:
+    """A leak makes each run of batches grow; an allocator that takes its memory late, one."""
     net = source_net(make_net, folder, kind)
-    batches = int(os.environ.get("PROTONET_TEST_BATCHES", "150"))
-    for _ in range(batches // 2):
-        net.forward()
-    gc.collect()
-    before = resident_bytes()
-    for _ in range(batches):
-        net.forward()
-    gc.collect()
-    assert resident_bytes() - before < 1 << 20
+    batches = int(os.environ.get("PROTONET_TEST_BATCHES", "180"))
+    sizes = []
+    for _ in range(RUNS + 1):
+        for _ in range(batches // RUNS):
+            net.forward()
+        sizes.append(resident_bytes())
+    grown = [after - before for before, after in pairwise(sizes)]
+    assert min(grown) < MOST_GROWN, f"each {batches // RUNS} batches took {grown} bytes"
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs Linux's /proc")
@@ -129,4 +138,6 @@ def test_nets_that_come_and_go_leave_nothing_open(
         net.close()
         gc.collect()
         found.append((len(os.listdir("/proc/self/fd")), threading.active_count()))
-    assert found[-1] == found[1]
+    (files, threads), (files_at_first, threads_at_first) = found[-1], found[1]
+    assert files <= files_at_first  # fewer: what earlier tests left has ended meanwhile
+    assert threads <= threads_at_first
