@@ -4,6 +4,7 @@
 #include "matmul.c"
 #include "im2col.c"
 #include "filters.c"
+#include "row_ends.c"
 #include "planewise.c"
 #include "depthwise.c"
 #include "winograd.c"

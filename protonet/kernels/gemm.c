@@ -93,6 +93,29 @@ INLINE VEC FN(load_some)(const real *from, int64_t count) {
 INLINE void FN(store_some)(real *to, VEC value, int64_t count) {
     _mm512_mask_storeu_ps(to, (__mmask16)((1 << count) - 1), (__m512)value);
 }
+#elif defined(__AVX2__) && REAL_IS_FLOAT
+INLINE VEC FN(load_some)(const real *from, int64_t count) {
+    const FN(lanes) first = (FN(lanes)){0, 1, 2, 3, 4, 5, 6, 7} < (int32_t)count;
+    return (VEC)_mm256_maskload_ps(from, (__m256i)first);
+}
+INLINE void FN(store_some)(real *to, VEC value, int64_t count) { /* masked stores may be slow */
+    __m128 part = _mm256_castps256_ps128((__m256)value);
+    if (count == LANES) {
+        *(VEC *)to = value;
+        return;
+    }
+    if (count & 4) {
+        _mm_storeu_ps(to, part);
+        part = _mm256_extractf128_ps((__m256)value, 1);
+        to += 4;
+    }
+    if (count & 2) {
+        _mm_storel_pi((__m64 *)to, part);
+        part = _mm_movehl_ps(part, part);
+        to += 2;
+    }
+    if (count & 1) _mm_store_ss(to, part);
+}
 #else
 #define TILE_REST (TILE_ROWS % VECTOR_LANES ? TILE_ROWS % VECTOR_LANES : VECTOR_LANES)
 INLINE VEC FN(load_some)(const real *from, int64_t count) {
@@ -171,6 +194,11 @@ INLINE VEC FN(chosen)(FN(lanes) where, VEC a, VEC b) {
     return (VEC)((where & (FN(lanes))a) | (~where & (FN(lanes))b));
 }
 
+/* max(value, 0), or NaN. */
+INLINE VEC FN(rectified)(VEC value) {
+    return (VEC)(~(FN(lanes))(value < (VEC){0}) & (FN(lanes))value);
+}
+
 /* Of two doubles gcc 12 cannot inline it. */
 #if VECTOR_LANES == 2
 static __attribute__((noinline)) VEC
@@ -180,7 +208,7 @@ INLINE VEC
 FN(activated)(const FN(finish) *f, VEC value, VEC slope) {
     const VEC zero = {0}, low = zero + f->low, high = zero + f->high;
     const FN(lanes) below = (FN(lanes))(value < zero);
-    if (f->what == RECTIFY) return (VEC)(~below & (FN(lanes))value);
+    if (f->what == RECTIFY) return FN(rectified)(value);
     value = FN(chosen)(below, slope * value, value);
     value = FN(chosen)((FN(lanes))(value < low), low, value);
     return FN(chosen)((FN(lanes))(value > high), high, value);

@@ -5,6 +5,7 @@
 #elif defined(__GNUC__)
 #pragma GCC target("avx2,fma")
 #endif
+#include <immintrin.h>
 #define ISA avx2
 #define LANES_FLOAT 8
 #define LANES_DOUBLE 4

@@ -4,10 +4,23 @@
  * its bits do not depend on its tile. */
 
 #define PLANEWISE_ROWS 4
+#undef PLANEWISE_TALL
+#if VECTOR_LANES == 16
+#define PLANEWISE_TALL 7 /* as many as registers hold; the planes of most nets are 7 · 2^k high */
+#else
+#define PLANEWISE_TALL PLANEWISE_ROWS
+#endif
+#define PLANEWISE_BAND 2048 /* outputs whose inputs stay in the first cache */
 #define PLANEWISE_WORK 16384 /* outputs that are worth a job of their own */
 
+/* What all planes share. */
 typedef struct {
+    const real *x, *weight, *bias; /* bias: or NULL */
+    real *y;
+    FN(finish) finish;
     int64_t height, width, out_height, out_width, top, left; /* of a plane; top, left: its padding */
+    int64_t x_image, y_image, outputs, many; /* elements of an image; planes; outputs of an input */
+    int turned;                              /* each filter is turned by half a circle */
 } FN(planewise);
 
 static int FN(planewise_pays)(const convolution_args *s) {
@@ -16,74 +29,70 @@ static int FN(planewise_pays)(const convolution_args *s) {
            s->dilation[0] == 1 && s->dilation[1] == 1;
 }
 
-/* Lane i is row[at + i], or zero outside 0 … width - 1. */
-INLINE VEC FN(load_within)(const real *row, int64_t at, int64_t width) {
-    const int64_t before = MAX(0, MIN(LANES, -at)), end = MAX(before, MIN(LANES, width - at));
-#if defined(__AVX512F__) && REAL_IS_FLOAT
-    const __mmask16 lanes = (__mmask16)(((1u << end) - 1) & ~((1u << before) - 1));
-    return (VEC)_mm512_maskz_loadu_ps(lanes, row + at);
-#else
-    if (end - before == LANES) return *(const VEC *)(row + at);
-    VEC value = {0};
-    for (int64_t i = before; i < end; i++) value[i] = row[at + i];
-    return value;
+/* The vectors of a row that `taps` taps of LANES outputs, the first tap at its start, are taken
+ * from: which of their lanes exist, and whether all do. */
+typedef struct {
+    FN(existing) lanes[2 * 3];
+    int all;
+} FN(sight);
+
+INLINE FN(sight) FN(sight_at)(int64_t at, int64_t width, int all, int taps, int step) {
+    FN(sight) sight = {.all = all};
+    const int count = step == 1 ? taps : (taps + 1) / 2 * 2;
+    if (all) return sight;
+#pragma GCC unroll 6
+    for (int j = 0; j < count; j++)
+        sight.lanes[j] = FN(existing_at)(at + (step == 1 ? j : j / 2 * 2 + j % 2 * LANES), width);
+    return sight;
+}
+
+INLINE VEC FN(seen)(const real *from, const FN(sight) *sight, int number) {
+    VEC value = sight->all ? *(const VEC *)from : FN(load_existing)(from, sight->lanes[number], (VEC){0});
+#if defined(__x86_64__) && defined(__GNUC__) && VECTOR_LANES > 1
+    __asm__("" : "+v"(value)); /* loaded once, not by each product again */
 #endif
+    return value;
 }
 
-INLINE VEC FN(load_inside)(const real *row, int64_t at, int64_t width, int inside) {
-    return inside ? *(const VEC *)(row + at) : FN(load_within)(row, at, width);
-}
-
-/* The inputs under `taps` taps of LANES outputs, the first tap at column `at`; one more is read. */
-INLINE void FN(load_taps)(const real *row, int64_t at, int64_t width, int inside, int taps, int step,
-                          VEC *to) {
+/* The inputs under the taps; with a step of 2 one more is read. */
+INLINE void FN(load_taps)(const real *row, const FN(sight) *sight, int taps, int step, VEC *to) {
     if (step == 1) {
 #pragma GCC unroll 5
-        for (int j = 0; j < taps; j++) to[j] = FN(load_inside)(row, at + j, width, inside);
+        for (int j = 0; j < taps; j++) to[j] = FN(seen)(row + j, sight, j);
         return;
     }
 #pragma GCC unroll 3
     for (int j = 0; j < taps; j += 2) {
-        const VEC a = FN(load_inside)(row, at + j, width, inside);
-        const VEC b = FN(load_inside)(row, at + j + LANES, width, inside);
-#if defined(__clang__) || VECTOR_LANES == 1
-        for (int i = 0; i < LANES; i++) {
-            const int even = 2 * i, odd = 2 * i + 1;
-            to[j][i] = even < LANES ? a[even] : b[even - LANES];
-            if (j + 1 < taps) to[j + 1][i] = odd < LANES ? a[odd] : b[odd - LANES];
-        }
-#else
-        FN(lanes) even, odd;
-        for (int i = 0; i < LANES; i++) even[i] = 2 * i, odd[i] = 2 * i + 1;
-        to[j] = __builtin_shuffle(a, b, even);
-        if (j + 1 < taps) to[j + 1] = __builtin_shuffle(a, b, odd);
-#endif
+        const VEC a = FN(seen)(row + j, sight, j), b = FN(seen)(row + j + LANES, sight, j + 1);
+        to[j] = FN(every_second)(a, b, 0);
+        if (j + 1 < taps) to[j + 1] = FN(every_second)(a, b, 1);
     }
 }
 
 /* A plane's input, filter and outputs. */
 typedef struct {
     const FN(planewise) *shape;
-    const FN(finish) *finish;
     const real *x, *weight, *residual; /* residual: or NULL */
     real bias, slope, *y;
 } FN(plane);
 
-/* Outputs of rows row … row + rows - 1, `some` ≤ LANES columns from `column` on. `inside`: every
- * column that they see exists; `by`: the weights of 3×3 taps. */
-INLINE void FN(planewise_tile)(const FN(plane) *p, int rows, int taps, int step, int inside,
-                               const VEC *by, int64_t row, int64_t column, int64_t some) {
+/* Outputs of rows row … row + rows - 1, `some` ≤ LANES columns from `column` on; `by`: the weights
+ * of 3×3 taps. */
+INLINE void FN(planewise_tile)(const FN(plane) *p, int rows, int taps, int step,
+                               const FN(sight) *sight, const VEC *by, int64_t row, int64_t column,
+                               int64_t some) {
     const FN(planewise) *shape = p->shape;
-    const int64_t top = row * step - shape->top, left = column * step - shape->left;
-    VEC sum[PLANEWISE_ROWS];
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) sum[r] = (VEC){0} + p->bias;
-#pragma GCC unroll 11
-    for (int i = 0; i < (rows - 1) * step + taps; i++) {
+    const int64_t top = row * step - shape->top, wide = shape->out_width, at = row * wide + column;
+    const real *x = p->x + top * shape->width + column * step - shape->left;
+    VEC sum[PLANEWISE_TALL];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) sum[r] = p->bias - (VEC){0};
+#pragma GCC unroll 17
+    for (int i = 0; i < (rows - 1) * step + taps; i++, x += shape->width) {
         VEC from[6];
-        if (top + i < 0 || top + i >= shape->height) continue;
-        FN(load_taps)(p->x + (top + i) * shape->width, left, shape->width, inside, taps, step, from);
-#pragma GCC unroll 4
+        if ((uint64_t)(top + i) >= (uint64_t)shape->height) continue;
+        FN(load_taps)(x, sight, taps, step, from);
+#pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             const int first = (i - r * step) * taps;
             if (first < 0 || first >= taps * taps) continue;
@@ -96,45 +105,86 @@ INLINE void FN(planewise_tile)(const FN(plane) *p, int rows, int taps, int step,
             }
         }
     }
-    real *y = p->y + row * shape->out_width + column;
-    const real *residual = p->residual + (p->residual ? y - p->y : 0);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++, y += shape->out_width, residual += shape->out_width) {
-        if (p->residual) sum[r] += FN(load_some)(residual, some);
-        if (p->finish->what != PLAIN)
-            sum[r] = FN(activated)(p->finish, sum[r], (VEC){0} + p->slope);
-        if (some == LANES)
-            *(VEC *)y = sum[r];
-        else
-            FN(store_some)(y, sum[r], some);
-    }
+    if (p->residual)
+        for (int r = 0; r < rows; r++)
+            sum[r] += FN(load_some)(p->residual + at + r * wide, some);
+    if (shape->finish.what == RECTIFY)
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) sum[r] = FN(rectified)(sum[r]);
+    else if (shape->finish.what == ACTIVATE)
+        for (int r = 0; r < rows; r++)
+            sum[r] = FN(activated)(&shape->finish, sum[r], (VEC){0} + p->slope);
+    if (some == LANES)
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) *(VEC *)(p->y + at + r * wide) = sum[r];
+    else
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) FN(store_some)(p->y + at + r * wide, sum[r], some);
 }
 
-/* A tile that would leave the rows or the columns begins earlier, and does some outputs once more. */
-INLINE void FN(planewise_bands)(const FN(plane) *p, int rows, int taps, int step, int64_t first,
+/* Rows first … end - 1 of a plane. A tile that would leave the rows or the columns begins earlier, and
+ * does some outputs once more. */
+INLINE void FN(planewise_plane)(const FN(plane) *p, int rows, int taps, int step, int64_t first,
                                 int64_t end) {
     const FN(planewise) *shape = p->shape;
-    const int64_t some = MIN(LANES, shape->out_width), reach = taps - 1 + step * LANES;
+    const int64_t wide = shape->out_width, some = MIN(LANES, wide), reach = taps - 1 + step * LANES;
+    const int64_t band = MAX(rows, PLANEWISE_BAND / wide / rows * rows);
     VEC by[9];
-    for (int t = 0; t < 9; t++) by[t] = (VEC){0} + p->weight[t];
-    for (int64_t at = first; at < end; at += rows)
-        for (int64_t i = 0; i < shape->out_width; i += LANES) {
-            const int64_t row = MIN(at, end - rows), column = MIN(i, shape->out_width - some);
-            const int64_t left = column * step - shape->left;
-            if (left >= 0 && left + reach <= shape->width && some == LANES)
-                FN(planewise_tile)(p, rows, taps, step, 1, by, row, column, LANES);
-            else
-                FN(planewise_tile)(p, rows, taps, step, 0, by, row, column, some);
+    for (int t = 0; t < 9; t++) by[t] = p->weight[t] - (VEC){0};
+    for (int64_t from = first; from < end; from += band)
+        for (int64_t i = 0; i < wide; i += LANES) {
+            const int64_t column = MIN(i, wide - some), left = column * step - shape->left;
+            const int inside = left >= 0 && left + reach <= shape->width && some == LANES;
+            const FN(sight) sight = FN(sight_at)(left, shape->width, inside, taps, step);
+            for (int64_t at = from; at < MIN(end, from + band); at += rows) {
+                const int64_t row = MIN(at, end - rows);
+                if (inside)
+                    FN(planewise_tile)(p, rows, taps, step, &(FN(sight)){.all = 1}, by, row, column,
+                                       LANES);
+                else
+                    FN(planewise_tile)(p, rows, taps, step, &sight, by, row, column, some);
+            }
         }
 }
 
+/* Rows first … end - 1 of the planes from o0 to o1 - 1 of an image. */
+INLINE void FN(planewise_rows)(const FN(planewise) *s, int rows, int taps, int step, int64_t image,
+                               int64_t o0, int64_t o1, int64_t first, int64_t end) {
+    real back[25];
+    for (int64_t o = o0; o < o1; o++) {
+        const int64_t at = image * s->y_image + o * s->out_height * s->out_width;
+        const FN(plane) plane = {
+            .shape = s, .weight = s->turned ? back : s->weight + o * taps * taps, .y = s->y + at,
+            .x = s->x + image * s->x_image + o / s->many * s->height * s->width,
+            .residual = s->finish.residual ? s->finish.residual + at : NULL,
+            .bias = s->bias ? s->bias[o] : 0,
+            .slope = s->finish.row_slopes ? s->finish.row_slopes[o] : s->finish.slope};
+        if (s->turned)
+            for (int t = 0; t < taps * taps; t++)
+                back[t] = s->weight[(o + 1) * taps * taps - 1 - t];
+        FN(planewise_plane)(&plane, rows, taps, step, first, end);
+    }
+}
+
+/* Whether tall tiles are less work than low ones, their own rows and two more each. */
+INLINE int FN(in_tall_tiles)(int64_t rows) {
+    const int64_t tall = (rows + PLANEWISE_TALL - 1) / PLANEWISE_TALL * (PLANEWISE_TALL + 2);
+    const int64_t low = (rows + PLANEWISE_ROWS - 1) / PLANEWISE_ROWS * (PLANEWISE_ROWS + 2);
+    return PLANEWISE_TALL > PLANEWISE_ROWS && rows >= PLANEWISE_TALL && tall <= low;
+}
+
+typedef void FN(planewise_part)(const FN(planewise) *s, int64_t image, int64_t o0, int64_t o1,
+                                int64_t first, int64_t end);
 #define PLANEWISE(taps, step)                                                                     \
     static __attribute__((noinline)) void FN(planewise_##taps##_##step)(                          \
-        const FN(plane) *p, int64_t first, int64_t end) {                                         \
-        if (end - first >= PLANEWISE_ROWS)                                                        \
-            FN(planewise_bands)(p, PLANEWISE_ROWS, taps, step, first, end);                       \
+        const FN(planewise) *s, int64_t image, int64_t o0, int64_t o1, int64_t first,             \
+        int64_t end) {                                                                            \
+        if (taps == 3 && FN(in_tall_tiles)(end - first))                                          \
+            FN(planewise_rows)(s, PLANEWISE_TALL, taps, step, image, o0, o1, first, end);         \
+        else if (end - first >= PLANEWISE_ROWS)                                                   \
+            FN(planewise_rows)(s, PLANEWISE_ROWS, taps, step, image, o0, o1, first, end);         \
         else                                                                                      \
-            FN(planewise_bands)(p, 1, taps, step, first, end);                                    \
+            FN(planewise_rows)(s, 1, taps, step, image, o0, o1, first, end);                      \
     }
 PLANEWISE(3, 1)
 PLANEWISE(3, 2)
@@ -143,36 +193,29 @@ PLANEWISE(5, 2)
 
 /* y = the convolution of x; `turned`: with each filter turned by half a circle. */
 static void FN(planewise_convolve)(const convolution_args *s, int turned, const real *x, real *y) {
-    const FN(planewise) p = {s->size[0], s->size[1], s->out[0], s->out[1], s->pad[0], s->pad[1]};
+    const int64_t out = s->out[0] * s->out[1], size = s->size[0] * s->size[1];
+    const FN(planewise) p = {
+        .x = x, .weight = s->weight, .bias = s->bias, .y = y,
+        .finish = FN(finish_of)(&s->store, 1),
+        .height = s->size[0], .width = s->size[1], .out_height = s->out[0], .out_width = s->out[1],
+        .top = s->pad[0], .left = s->pad[1],
+        .x_image = s->x_image ? s->x_image : s->channels * size,
+        .y_image = s->y_image ? s->y_image : s->outputs * out,
+        .outputs = s->outputs, .many = s->outputs / s->group, .turned = turned};
     const int taps = (int)s->kernel[0], step = (int)s->stride[0];
-    const int64_t many = s->outputs / s->group, out = p.out_height * p.out_width;
-    const int64_t x_image = s->x_image ? s->x_image : s->channels * p.height * p.width;
-    const int64_t y_image = s->y_image ? s->y_image : s->outputs * out;
-    const FN(finish) finish = FN(finish_of)(&s->store, 1);
-    const int64_t most = PLANEWISE_WORK / MAX(1, p.out_width) / PLANEWISE_ROWS * PLANEWISE_ROWS;
-    const int64_t rows = MAX(PLANEWISE_ROWS, most);
-    const int64_t jobs = (p.out_height + rows - 1) / rows;
-    void (*run)(const FN(plane) *, int64_t, int64_t) =
-        taps == 3 ? step == 1 ? FN(planewise_3_1) : FN(planewise_3_2)
-        : step == 1 ? FN(planewise_5_1)
-                    : FN(planewise_5_2);
+    FN(planewise_part) *part = taps == 3 ? step == 1 ? FN(planewise_3_1) : FN(planewise_3_2)
+                               : step == 1 ? FN(planewise_5_1)
+                                           : FN(planewise_5_2);
+    /* A job is some rows of a plane, or some planes. */
+    const int64_t most = MAX(1, PLANEWISE_WORK / MAX(1, p.out_width)), high = p.out_height;
+    const int64_t cuts = (high + most - 1) / most;
+    const int64_t some = MAX(1, MIN(s->outputs, PLANEWISE_WORK / 4 / MAX(1, out)));
+    const int64_t runs = (s->outputs + some - 1) / some;
     PARALLEL_FOR(s->n * s->outputs * (out + 64) * taps * taps / 64)
-    for (int64_t job = 0; job < s->n * s->outputs * jobs; job++) {
-        const int64_t plane = job / jobs, first = job % jobs * rows;
-        const int64_t o = plane % s->outputs, image = plane / s->outputs;
-        const real *weight = (const real *)s->weight + o * taps * taps;
-        real back[25];
-        if (turned) {
-            for (int t = 0; t < taps * taps; t++) back[t] = weight[taps * taps - 1 - t];
-            weight = back;
-        }
-        const int64_t at = image * y_image + o * out, end = MIN(p.out_height, first + rows);
-        const FN(plane) this = {.shape = &p, .finish = &finish, .weight = weight, .y = y + at,
-                                .x = x + image * x_image + o / many * p.height * p.width,
-                                .residual = finish.residual ? finish.residual + at : NULL,
-                                .bias = s->bias ? ((const real *)s->bias)[o] : 0,
-                                .slope = finish.row_slopes ? finish.row_slopes[o] : finish.slope};
-        run(&this, first, end);
+    for (int64_t job = 0; job < s->n * runs * cuts; job++) {
+        const int64_t run = job / cuts % runs, cut = job % cuts;
+        part(&p, job / cuts / runs, s->outputs * run / runs, s->outputs * (run + 1) / runs,
+             high * cut / cuts, high * (cut + 1) / cuts);
     }
 }
 
