@@ -23,6 +23,7 @@
 #include "activation.c"
 #include "mobile.c"
 #include "random.c"
+#include "small_windows.c"
 #include "pooling.c"
 #include "planes.c"
 #include "lrn.c"

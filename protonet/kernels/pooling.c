@@ -151,11 +151,16 @@ KERNEL(max_pool) {
     const pooling_args *p = &a->shape;
     const int64_t plane = p->height * p->width, out = p->out_height * p->out_width;
     real *argmax = a->argmax;
+    FN(window_pool) *small = a->mask ? NULL : FN(small_windows)(p);
     PARALLEL_FOR(p->planes * plane)
     for (int64_t at = 0; at < p->planes; at++) {
         const real *x = (const real *)p->x + at * plane;
         real *y = (real *)p->y + at * out;
         int32_t *mask = a->mask ? (int32_t *)a->mask + at * out : NULL;
+        if (small) {
+            small(p, NULL, x, y);
+            continue;
+        }
         for (int64_t row = 0; row < p->out_height; row++) {
             real *to = y + row * p->out_width;
             if (mask)
@@ -183,11 +188,6 @@ KERNEL(pool_scatter) {
     }
 }
 
-/* How many inputs or padding an average divides by along an axis: F clipped to H + P. */
-INLINE int64_t FN(divisor)(int64_t at, int64_t stride, int64_t pad, int64_t kernel, int64_t size) {
-    return MIN(at * stride - pad + kernel, size + pad) - (at * stride - pad);
-}
-
 KERNEL(average_pool) {
     ARGS(average_pool);
     const int64_t plane = a->height * a->width, out = a->out_height * a->out_width;
@@ -195,16 +195,22 @@ KERNEL(average_pool) {
     for (int64_t i = 0; i < a->out_width; i++)
         widths[i] =
             (real)FN(divisor)(i, a->stride_width, a->pad_width, a->kernel_width, a->width);
+    FN(window_pool) *small = FN(small_windows)(a);
     PARALLEL_FOR(a->planes * plane)
-    for (int64_t at = 0; at < a->planes; at++)
+    for (int64_t at = 0; at < a->planes; at++) {
+        const real *x = (const real *)a->x + at * plane;
+        if (small) {
+            small(a, widths, x, (real *)a->y + at * out);
+            continue;
+        }
         for (int64_t row = 0; row < a->out_height; row++) {
-            const real *x = (const real *)a->x + at * plane;
             real *y = (real *)a->y + at * out + row * a->out_width;
             const real rows =
                 (real)FN(divisor)(row, a->stride_height, a->pad_height, a->kernel_height, a->height);
             FN(pool_row)(a, x, row, at == a->planes - 1, POOL_SUM, y, NULL);
             for (int64_t i = 0; i < a->out_width; i++) y[i] /= rows * widths[i];
         }
+    }
 }
 
 /* What a row of outputs gives back to each row of inputs that it covers. */
