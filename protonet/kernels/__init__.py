@@ -30,6 +30,7 @@ __all__ = [
     "choose_threads",
     "isa",
     "pointers",
+    "record",
     "threads",
 ]
 
@@ -44,6 +45,11 @@ class Tape:
 
     def __len__(self) -> int:
         return len(self._steps)
+
+    @property
+    def steps(self) -> list[tuple[Any, Any]]:
+        """The kernels with their arguments."""
+        return self._steps
 
     def __enter__(self) -> Tape:
         self._outer, _recording.tape = _recording.tape, self
@@ -127,7 +133,11 @@ def call(name: str, **fields: Any) -> None:
             raise AttributeError(f"no kernel named {name!r}")
         found = _found[name, double] = run, ffi.typeof(f"{name}_args *")
     run, kind = found
-    arguments = ffi.new(kind, plain)
+    record(run, ffi.new(kind, plain), keep)
+
+
+def record(run: Any, arguments: Any, keep: Any) -> None:
+    """Runs a kernel, and records it if a tape is running, which then holds on to `keep`."""
     run(arguments)
     if _recording.tape is not None:
         _recording.tape.record(run, arguments, keep)

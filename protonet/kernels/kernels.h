@@ -15,6 +15,19 @@ typedef struct { kernel run; const void *args; } step;
 kernel kernel_find(const char *name, int is_double);
 /* Runs the steps in order; with seconds != NULL adds each step's time to its entry. */
 void replay(const step *steps, int64_t count, double *seconds);
+/* A pointer `at` bytes into the arguments of a step; one of what every image has a part of goes `image`
+ * bytes on from image to image, one of what is needed in between (own) is a place in memory that
+ * each thread has of its own. */
+typedef struct { int64_t step; int64_t at; int64_t image; int64_t own; } image_pointer;
+/* Steps that are recorded for one image, run for each: all of them for one image before the next, as
+ * many images at once as there are threads. `own`: bytes of each thread's memory. Pointers are in
+ * the order of the steps; sizes are those of the steps' arguments, at most MOST_ARGUMENTS. */
+typedef struct {
+    const step *steps; const int64_t *sizes; const image_pointer *pointers;
+    int64_t count; int64_t pointer_count; int64_t images; int64_t own;
+} by_image_args;
+enum { MOST_ARGUMENTS = 1024 };
+void by_image(const void *arguments);
 /* The instruction set in use; choosing one by name gives 0, or -1 if this machine lacks it. */
 const char *isa_name(void);
 int isa_choose(const char *name);

@@ -80,6 +80,30 @@ void replay(const step *steps, int64_t count, double *seconds) {
     }
 }
 
+static void run_for_image(const by_image_args *a, int64_t image) {
+    char *own = workspace(WORKSPACE_IMAGE, (size_t)a->own);
+    const image_pointer *p = a->pointers, *end = p + a->pointer_count;
+    for (int64_t i = 0; i < a->count; i++) {
+        _Alignas(16) char arguments[MOST_ARGUMENTS];
+        memcpy(arguments, a->steps[i].args, (size_t)a->sizes[i]);
+        for (; p < end && p->step == i; p++) {
+            char *to;
+            memcpy(&to, arguments + p->at, sizeof to);
+            to = p->own < 0 ? to + image * p->image : own + p->own;
+            memcpy(arguments + p->at, &to, sizeof to);
+        }
+        a->steps[i].run(arguments);
+    }
+}
+
+void by_image(const void *arguments) {
+    const by_image_args *a = arguments;
+    const int64_t whole = a->images / threads_count() * threads_count();
+#pragma omp parallel for schedule(static) if (whole > 1)
+    for (int64_t image = 0; image < whole; image++) run_for_image(a, image);
+    for (int64_t image = whole; image < a->images; image++) run_for_image(a, image);
+}
+
 #if !defined(_OPENMP) || defined(__clang__) /* else: team.c */
 int threads_count(void) {
 #ifdef _OPENMP

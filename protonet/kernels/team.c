@@ -65,7 +65,8 @@ static int cores(void) {
     return found;
 }
 
-int threads_count(void) { return chosen ? chosen : cores(); }
+/* Those that a loop may be shared among: inside of one, no others. */
+int threads_count(void) { return slice_count > 1 ? 1 : chosen ? chosen : cores(); }
 
 void threads_choose(int count) { chosen = count > MOST_THREADS ? MOST_THREADS : count; }
 

@@ -22,17 +22,23 @@ class Arena:
     """Activations in one piece of memory, placed as `places` says, and a tape that works on it.
 
     Making one runs the program once over zeros, which records it. Not to be shared by threads
-    that run at the same time.
+    that run at the same time. `given` is the memory of values that lie elsewhere.
     """
 
-    def __init__(self, program: Program, places: Mapping[Value, int], size: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        places: Mapping[Value, int],
+        size: int,
+        given: Mapping[Value, np.ndarray] | None = None,
+    ) -> None:
         self.program, self._places = program, places
         self._memory = aligned_zeros(size + _SLACK, program.dtype)
-        self._own: dict[Value, np.ndarray] = {}  # of constant and late values
+        self._own = dict(given or {})  # of constant and late values, too
         self._blobs: dict[tuple[Value, int, tuple[int, ...]], Blob] = {}
         self._judging: list[tuple[Layer, list[Blob]]] = []
         self.tapes: list[tuple[Operation, kernels.Tape]] = []
-        self._tape = kernels.Tape()
+        self.tape = kernels.Tape()
         with np.errstate(all="ignore"):
             for operation in program.operations:
                 self._record(operation)
@@ -45,7 +51,7 @@ class Arena:
         """Returns copies of the wanted blobs for these inputs, all given, of the right shapes."""
         for name, there in self._inputs.items():
             there[...] = inputs[name]
-        self._tape.replay()
+        self.tape.replay()
         for layer, bottom in self._judging:
             judged(layer, bottom)
         found = {name: view.copy() for name, view in self._outputs.items()}
@@ -65,6 +71,11 @@ class Arena:
                 seconds[index] += steps.sum()
 
     # ---- memory
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The address of the memory and its bytes."""
+        return self._memory.ctypes.data, self._memory.nbytes
 
     def memory(self, value: Value) -> np.ndarray:
         """Returns the memory that begins where a value does."""
@@ -108,7 +119,7 @@ class Arena:
         if operation.constant:
             return
         self.tapes.append((operation, tape))
-        self._tape.extend(tape)
+        self.tape.extend(tape)
 
     def _emit(self, operation: Operation) -> None:
         if operation.emit(self.memory):

@@ -27,6 +27,9 @@ class PartCopy(Operation):
     def in_place(self) -> bool:
         return False
 
+    def for_one_image(self, of_one: Callable[[Value], Value]) -> Operation:
+        return PartCopy(self.layer, of_one(self.inputs[0]), of_one(self.outputs[0]), 1)
+
     def strided(self, value: Value) -> bool:
         return value is self.outputs[0]
 

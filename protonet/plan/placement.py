@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from .program import Program, Value
 
@@ -48,18 +48,21 @@ def _last_uses(program: Program) -> dict[Value, int]:
     return last
 
 
-def place_values(program: Program) -> tuple[dict[Value, int], int]:
+def place_values(
+    program: Program, elsewhere: Container[Value] = ()
+) -> tuple[dict[Value, int], int]:
     """Returns where each root starts in the arena, and the arena's size, in elements.
 
     The largest first, each at the lowest place that is free for as long as it is needed. What
-    constant operations make lies elsewhere, and so does not appear.
+    constant operations make lies elsewhere, and so does not appear; nor do the roots `elsewhere`.
     """
     last = _last_uses(program)
     first: dict[Value, int] = dict.fromkeys(program.inputs.values(), -1)
     for index, operation in enumerate(program.operations):
         if not operation.constant:
             for value in operation.outputs:
-                first.setdefault(value.root, index)
+                if value.root not in elsewhere:
+                    first.setdefault(value.root, index)
     places: dict[Value, int] = {}
     roots = sorted(first, key=lambda root: -root.count)
     for root in roots:

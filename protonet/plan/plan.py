@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from protonet import kernels
 from protonet.check.graph import build_graph, layer_diagnostic
 from protonet.ir.protonet_pb2 import TEST, BlobShape, LayerParameter, NetParameter
 from protonet.layers.base import Shape
@@ -35,10 +36,12 @@ from .joining import place_parts
 from .placement import place_values, work_in_place
 from .product import Product, find_products
 from .program import Program, Value, lift
+from .stretches import Stretch, run_image_by_image
 
 __all__ = ["Plan", "compile"]
 
-PASSES: tuple[Callable[[Program], None], ...] = (
+Pass = Callable[[Program], None]
+PASSES: tuple[Pass, ...] = (
     prune,
     drop_identities,
     find_products,
@@ -51,6 +54,7 @@ PASSES: tuple[Callable[[Program], None], ...] = (
     fuse_pools,
     place_parts,
     work_in_place,
+    run_image_by_image,
 )
 _MOST_SHAPES = 8  # sets of input shapes that stay compiled
 
@@ -139,30 +143,37 @@ class Plan:
 
     def time(self, rounds: int = 10) -> tuple[list[OperationTime], float]:
         """Returns the operations with the median time of each, and that of whole runs in seconds,
-        on noise of the shapes that ran last; operations that run behind the plan are left out."""
+        on noise of the shapes that ran last; operations that run behind the plan are left out.
+
+        Operations are timed one by one, over the whole batch, those of a stretch too."""
         compiled = self._last
         random = np.random.default_rng(0)
         inputs = {
             name: random.uniform(-1, 1, shape) if len(shape) > 2 else np.zeros(shape)
             for name, shape in zip(self.inputs, compiled.shapes, strict=True)
         }
-        arena = compiled.take()
-        seconds, whole = np.zeros((rounds, len(arena.tapes))), np.zeros(rounds)
+        single = _Compiled(
+            self._program(compiled.shapes, PASSES[:-1]), compiled.shapes, self._packed
+        )
+        arena, parts = compiled.take(), single.take()
+        seconds, whole = np.zeros((rounds, len(parts.tapes))), np.zeros(rounds)
+        parts.run(inputs)
         for index in range(rounds):
             start = time.perf_counter()
             arena.run(inputs)
             whole[index] = time.perf_counter() - start
-            arena.time(seconds[index])
+            parts.time(seconds[index])
         compiled.give(arena)
         return [
             OperationTime(str(operation), float(median), 2 * operation.macs())
-            for (operation, _), median in zip(arena.tapes, np.median(seconds, axis=0), strict=True)
+            for (operation, _), median in zip(parts.tapes, np.median(seconds, axis=0), strict=True)
         ], float(np.median(whole))
 
     @property
     def activation_bytes(self) -> int:
-        """The size of one caller's activations for the input shapes that ran last."""
-        return self._last.size * self._dtype.itemsize
+        """The size of one caller's activations for the input shapes that ran last, with what
+        each thread has of its own."""
+        return self._last.elements * self._dtype.itemsize
 
     def __str__(self) -> str:
         return "\n".join(self._last.program.listing())
@@ -187,13 +198,14 @@ class Plan:
         with self._lock:
             found = self._compiled.get(shapes)
             if found is None:
-                found = self._compiled[shapes] = self._compile(shapes)
+                program = self._program(shapes, PASSES)
+                found = self._compiled[shapes] = _Compiled(program, shapes, self._packed)
                 if len(self._compiled) > _MOST_SHAPES:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(shapes)
             return found
 
-    def _compile(self, shapes: tuple[Shape, ...]) -> _Compiled:
+    def _program(self, shapes: tuple[Shape, ...], passes: Sequence[Pass]) -> Program:
         known = dict(zip(self.inputs, shapes, strict=True))
         graph = build_graph(self._net, self._source, self._state, known)
         if graph.failed:
@@ -208,12 +220,12 @@ class Plan:
                     error = misfit(number, array.shape, wanted.shape)
                     raise Error(layer_diagnostic(graph, node, error))
         program = lift(graph, dict(enumerate(self._weights)), self.outputs, self._dtype)
-        for step in PASSES:
+        for step in passes:
             before = program.listing()
             step(program)
             if os.environ.get("PROTONET_DEBUG") == "plan":
                 _print_changes(step.__name__, before, program.listing())
-        return _Compiled(program, shapes, self._packed)
+        return program
 
 
 class _Compiled:
@@ -227,11 +239,17 @@ class _Compiled:
     ) -> None:
         self.program, self.shapes = program, shapes
         for operation in program.operations:
-            if isinstance(operation, Product):
+            if isinstance(operation, Product | Stretch):
                 operation.pack(packed)
         self.places: dict[Value, int]
         self.places, self.size = place_values(program)
         self._free: list[Arena] = [Arena(program, self.places, self.size)]
+
+    @property
+    def elements(self) -> int:
+        """Elements of one arena and of what the team's threads have of their own."""
+        own = [op.own_elements for op in self.program.operations if isinstance(op, Stretch)]
+        return self.size + kernels.threads() * max(own, default=0)
 
     def take(self) -> Arena:
         try:

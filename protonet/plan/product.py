@@ -89,6 +89,12 @@ class Product(Operation):
     def macs(self) -> int:
         return self.layer.macs([self.inputs[0].shape], [self.made])
 
+    def for_one_image(self, of_one: Callable[[Value], Value]) -> Operation:
+        found = super().for_one_image(of_one)
+        assert isinstance(found, Product)
+        found.made, found.packed = (1, *self.made[1:]), None
+        return found
+
     def strided(self, value: Value) -> bool:
         return self.is_convolution and self.channels_first and value is not self.residual
 
@@ -106,6 +112,11 @@ class Product(Operation):
     def by_winograd(self) -> bool:
         """Says whether the kernel goes by Winograd's transforms, which can pool as they store."""
         return self.is_convolution and self._packed_size()[1] == kernels.WAY_WINOGRAD
+
+    @property
+    def weight_bytes(self) -> int:
+        """The size of the weights as the kernel reads them."""
+        return self._packed_size()[0] or self.weight.nbytes
 
     def pack(self, known: dict[tuple[Any, ...], np.ndarray]) -> None:
         """Lays the weights out for the kernel, once for all arenas; what is `known` of the same

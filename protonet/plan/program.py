@@ -6,6 +6,7 @@ layers are undone here: what they make is a value of its own, and memory is deci
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,13 @@ class Operation:
         """Calls kernels of its own, where `memory` gives the array that begins where a value
         does; False if the layer's forward is to run instead."""
         return False
+
+    def for_one_image(self, of_one: Callable[[Value], Value]) -> Operation:
+        """Returns this operation over one image of its values, given what each value is there."""
+        found = copy.copy(self)
+        found.inputs = [of_one(value) for value in self.inputs]
+        found.outputs = [of_one(value) for value in self.outputs]
+        return found
 
     def strided(self, value: Value) -> bool:
         """Says whether this operation can read or make `value` with its images apart."""
@@ -176,7 +184,7 @@ class Program:
 
     def listing(self) -> list[str]:
         """Returns one line for each operation."""
-        return [str(operation) for operation in self.operations]
+        return [line for operation in self.operations for line in str(operation).splitlines()]
 
 
 def lift(
