@@ -15,7 +15,7 @@ from .trained_net import TrainedNet
 
 __all__ = ["deploy"]
 
-_SCORES = {"SoftmaxWithLoss": ("Softmax", "prob"), "SigmoidCrossEntropyLoss": ("Sigmoid", "prob")}
+_SCORES = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
 _JUDGED = {"ContrastiveLoss": 2}  # how many first bottoms a loss judges, where it is not one
 _MADE_OF_LABELS = frozenset({"Flatten", "Power", "Reshape", "Slice", "Split"})
 _FILLERS = {
@@ -31,9 +31,10 @@ def deploy(
     """Returns the net of phase TEST for use: images in, scores out.
 
     Data layers become Input layers of `shape` (C×H×W, or N×C×H×W), or of what the data layer's
-    settings tell, with batch 1. SoftmaxWithLoss becomes Softmax, SigmoidCrossEntropyLoss Sigmoid;
-    other losses and what reads labels go. Of several heads the one of the largest loss weight
-    stays unless `all_heads`. Rates, fillers and rules go too.
+    settings tell, with batch 1. SoftmaxWithLoss becomes Softmax, SigmoidCrossEntropyLoss Sigmoid,
+    unless the net has these scores already; other losses and what reads labels go. Of several
+    heads the one of the largest loss weight stays unless `all_heads`. Rates, fillers and rules go
+    too.
     """
     view = trained.view()
     graph = view.graph
@@ -49,6 +50,8 @@ def deploy(
     heads = _heads(graph, all_heads)
     inputs: list[LayerParameter] = []
     lost = set(labels)
+    staying = [node.param for node in graph.nodes if not _is_loss(node.param)]
+    taken = {name for layer in staying for name in (layer.name, *layer.top)}
     goals: list[str] = []
     for position, (node, index) in enumerate(zip(graph.nodes, view.indices, strict=True)):
         layer = found.net.layer[index]
@@ -56,8 +59,13 @@ def deploy(
             inputs += _inputs(node, graph, labels, shape)
             _drop(found, layer, index, gone)
         elif position in heads:
-            goals.append("prob" if len(heads) == 1 else f"{layer.name}_prob")
-            _score(found, layer, goals[-1])
+            score = _made_already(graph, layer)
+            if score is not None:
+                _drop(found, layer, index, gone)
+            else:
+                score = "prob" if len(heads) == 1 and "prob" not in taken else f"{layer.name}_prob"
+                _score(found, layer, score)
+            goals.append(score)
         elif lost.intersection(layer.bottom) or _is_loss(layer):
             lost |= set(layer.top) - set(layer.bottom)
             if layer.type not in _SCORES and layer.type != "Accuracy":
@@ -138,8 +146,22 @@ def _read(graph: Graph) -> set[str]:
     return {bottom for node in graph.nodes for bottom in node.param.bottom}
 
 
+def _made_already(graph: Graph, loss: LayerParameter) -> str | None:
+    """Returns the scores that a layer of this net makes of what this loss judges, if one does."""
+    kind = _SCORES[loss.type]
+    for node in graph.nodes:
+        layer = node.param
+        if (
+            layer.type == kind
+            and layer.bottom[0] == loss.bottom[0] != layer.top[0]
+            and layer.softmax_param.axis == loss.softmax_param.axis
+        ):
+            return layer.top[0]
+    return None
+
+
 def _score(found: TrainedNet, layer: LayerParameter, name: str) -> None:
-    old, (kind, _) = layer.type, _SCORES[layer.type]
+    old, kind = layer.type, _SCORES[layer.type]
     title = layer.name
     axis = layer.softmax_param.axis if layer.HasField("softmax_param") else 1
     bottom = layer.bottom[0]

@@ -21,8 +21,8 @@ def extract(trained: TrainedNet, outputs: Sequence[str], inputs: Sequence[str] =
     """Returns the layers of phase TEST that make `outputs` of `inputs`.
 
     A blob or a layer's name will do for an output. Each input becomes an Input layer of the
-    shape that it has; without inputs the part begins where the net does. Raises Error if there
-    is no such blob, or an output needs more than the inputs give.
+    shape that it has; what does not come from these begins where the net does. Raises Error if
+    there is no such blob, or a layer makes one of `inputs` and what is needed besides.
     """
     view = trained.view()
     net = trained.net
@@ -31,8 +31,15 @@ def extract(trained: TrainedNet, outputs: Sequence[str], inputs: Sequence[str] =
     needed = {_blob(trained, name) for name in outputs}
     for index in reversed(view.indices):
         layer = net.layer[index]
-        if not needed.intersection(layer.top) or given.issuperset(layer.top):
+        missing = needed.intersection(layer.top) - given
+        if not missing:
             continue
+        if given.intersection(layer.top):
+            also, here = (sorted(blobs)[0] for blobs in (missing, given.intersection(layer.top)))
+            raise trained.refusal(
+                index, f'it makes "{here}", which is to be an input, and "{also}", which is needed',
+                help=f'make "{also}" an input too',
+            )  # fmt: skip
         kept.add(index)
         # What a layer works on in place is made by a layer before it.
         needed -= set(layer.top) - set(layer.bottom)

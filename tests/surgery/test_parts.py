@@ -46,6 +46,14 @@ def test_part_behind_a_blob_takes_it_as_input() -> None:
     np.testing.assert_array_equal(output(part, features, "prob"), output(net, VALUES, "prob"))
 
 
+def test_part_behind_one_of_two_blobs_of_a_layer_needs_the_other_too() -> None:
+    halves = layer("halves", "Slice", "data", top="a b") + layer("sum", "Eltwise", "a b")
+    net = trained(image(1, 2, 6, 6) + halves)
+    with pytest.raises(Error, match='makes "b", which is to be an input, and "a"'):
+        extract(net, ["sum"], ["b"])
+    assert _layers(extract(net, ["sum"], ["b", "a"])) == ["b", "a", "sum"]
+
+
 def test_layers_that_live_on_a_dropped_one_go_with_it() -> None:
     assert _layers(drop_layers(trained(TWO_HEADS), ["fb"])) == [
         "data", "conv1", "relu1", "drop1", "fa",
@@ -189,7 +197,23 @@ def test_net_for_use_of_an_autoencoder_ends_in_its_reconstruction() -> None:
         + layer("error", "EuclideanLoss", "pixels flat")
     )
     net = deploy(trained_without_data(text))
-    assert [one.name for one in net.net.layer] == ["data", "code", "decoded", "prob", "pixels"]
+    assert [one.name for one in net.net.layer] == ["data", "code", "decoded", "pixels"]
+
+
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (layer("scores", "Softmax", "ip") + layer("acc", "Accuracy", "scores label"), ["scores"]),
+        (layer("prob", "ReLU", "ip"), ["prob", "loss_prob"]),
+    ],
+)
+def test_net_for_use_takes_the_scores_that_are_there_and_no_name_twice(
+    made: str, names: list[str]
+) -> None:
+    text = DATA % "" + fc("ip", "data", 5) + made + layer("loss", "SoftmaxWithLoss", "ip label")
+    net = deploy(trained_without_data(text))
+    assert [one.name for one in net.net.layer] == ["data", "ip", *names]
+    assert net.net.layer[-1].type == "Softmax"
 
 
 def trained_without_data(text: str) -> TrainedNet:
