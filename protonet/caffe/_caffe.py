@@ -1,7 +1,7 @@
 """What pycaffe's compiled module offers, under its name."""
 
 from protonet.blob import Blob
-from protonet.ir.protonet_pb2 import SolverParameter
+from protonet.ir.protonet_pb2 import LayerParameter, SolverParameter
 from protonet.layers.python_layer import PythonLayer as Layer
 from protonet.layers.registry import layer_types
 
@@ -39,9 +39,9 @@ BlobVec = BoolVec = DtypeVec = IntVec = LayerVec = NetVec = RawBlobVec = StringV
 
 __all__ = [
     "NCCL", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Blob", "BlobVec", "BoolVec",
-    "DtypeVec", "IntVec", "Layer", "LayerVec", "NesterovSolver", "Net", "NetVec", "RMSPropSolver",
-    "RawBlobVec", "SGDSolver", "Solver", "SolverParameter", "StringVec", "Timer", "get_solver",
-    "has_nccl", "init_log", "layer_type_list", "log", "set_device", "set_mode_cpu",
+    "DtypeVec", "IntVec", "Layer", "LayerParameter", "LayerVec", "NesterovSolver", "Net", "NetVec",
+    "RMSPropSolver", "RawBlobVec", "SGDSolver", "Solver", "SolverParameter", "StringVec", "Timer",
+    "get_solver", "has_nccl", "init_log", "layer_type_list", "log", "set_device", "set_mode_cpu",
     "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count", "set_solver_rank",
     "solver_count", "solver_rank",
 ]  # fmt: skip

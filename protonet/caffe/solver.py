@@ -33,8 +33,7 @@ FilePath = str | os.PathLike[str]
 class Solver:
     """Trains the net of a solver file; each class has its own rule, whatever the file's `type` is.
 
-    `net` is the net in training, `test_nets` share its parameters, `param` is the solver's
-    message. What Caffe logs goes to stderr, in its words.
+    What Caffe logs goes to stderr, in its words.
     """
 
     rule: ClassVar[str] = "SGD"
@@ -57,8 +56,18 @@ class Solver:
             param = self._solver.param
             param.snapshot, param.snapshot_after_train, param.test_interval = 0, False, 0
         self._solver.listeners.add_for_all(_LossWarning())
-        self.net: Net = net_seen(self._solver.net)
-        self.test_nets: list[Net] = [net_seen(net) for net in self._solver.test_nets]
+        self._net = net_seen(self._solver.net)
+        self._test_nets = [net_seen(net) for net in self._solver.test_nets]
+
+    @property
+    def net(self) -> Net:
+        """The net in training."""
+        return self._net
+
+    @property
+    def test_nets(self) -> list[Net]:
+        """The nets of the tests, which share the parameters of `net`."""
+        return self._test_nets
 
     @property
     def param(self) -> SolverParameter:

@@ -27,8 +27,8 @@ OFFERED = {
         set_device set_mode_cpu set_mode_gpu set_multiprocess set_random_seed set_solver_count
         set_solver_rank solver_count solver_rank to_proto""",
     "_caffe": """AdaDeltaSolver AdaGradSolver AdamSolver Blob BlobVec BoolVec DtypeVec IntVec Layer
-        LayerVec NCCL NesterovSolver Net NetVec RMSPropSolver RawBlobVec SGDSolver Solver
-        SolverParameter StringVec Timer get_solver layer_type_list""",
+        LayerParameter LayerVec NCCL NesterovSolver Net NetVec RMSPropSolver RawBlobVec SGDSolver
+        Solver SolverParameter StringVec Timer get_solver layer_type_list""",
     "coord_map": """AxisMismatchException UndefinedMapException PASS_THROUGH_LAYERS compose
         conv_params coord_map coord_map_from_to crop crop_params inverse""",
     "draw": """choose_color_by_layertype draw_net draw_net_to_file get_edge_label get_layer_label
@@ -88,7 +88,7 @@ def test_nothing_that_pycaffes_objects_offer_is_missing(
     solver = caffe.SGDSolver(solver_file)
     net = caffe.Net(deploy_file, caffe.TEST)
     made = (
-        solver, net, net.blobs["data"], net.layers[1], caffe.Timer(), caffe.NCCL(solver, ""),
+        solver, net, net.blobs["data"], net.layers[1], caffe.Timer(), caffe.NCCL(solver, b""),
         caffe.io.Transformer({}), caffe.Classifier(deploy_file, None),
         caffe.Detector(deploy_file, None),
     )  # fmt: skip
@@ -118,6 +118,8 @@ def test_calls_for_a_gpu_warn_once_and_go_on(monkeypatch: pytest.MonkeyPatch) ->
         caffe.NCCL(None, caffe.NCCL.new_uid()).bcast()
         caffe.set_mode_cpu()
     assert not caffe.has_nccl()
+    assert isinstance(caffe.NCCL.new_uid(), bytes)
+    assert caffe.NCCL.new_uid() != caffe.NCCL.new_uid()
 
 
 def test_several_solvers_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,13 @@ def test_an_update_applies_the_gradients_that_are_there(solver: caffe.SGDSolver)
     assert solver.iter == 1
 
 
+def test_nets_and_count_of_a_solver_cannot_be_replaced(solver_file: str) -> None:
+    solver = caffe.SGDSolver(solver_file)
+    for name in ("net", "test_nets", "iter", "param"):
+        with pytest.raises(AttributeError):
+            setattr(solver, name, None)
+
+
 def test_nets_outlive_the_solver(solver_file: str) -> None:
     solver = caffe.SGDSolver(solver_file)
     nets = [solver.net, *solver.test_nets]
