@@ -12,6 +12,7 @@ import numpy.typing as npt
 from protonet.layers.base import TEST
 
 from . import io
+from .errors import CaffeError
 from .net import Net
 from .picture_net import prepared
 
@@ -47,8 +48,13 @@ class Classifier(Net):
         """Returns one row of the net's output for each of N pictures.
 
         With `oversample` it is the mean over ten pieces: corners, centre, mirror images; otherwise
-        that of the centre.
+        that of the centre. Raises CaffeError if `image_dims` are less than the input's size.
         """
+        if np.any(self.image_dims < self.crop_dims):
+            (rows, columns), (height, width) = self.image_dims, self.crop_dims
+            raise CaffeError(
+                f"image_dims {rows}×{columns} are less than the net's input, {height}×{width}"
+            )
         pictures = [io.resize_image(picture, self.image_dims) for picture in inputs]
         if oversample:
             pieces = io.oversample(pictures, self.crop_dims)

@@ -85,6 +85,11 @@ class Detector(Net):
     def configure_crop(self, context_pad: int | None) -> None:
         """Sets the context, and what fills it outside the picture."""
         name = self.inputs[0]
+        if context_pad and 2 * context_pad >= min(self.blobs[name].shape[2:]):
+            raise CaffeError(
+                f"context_pad {context_pad} leaves nothing of an input of "
+                f"{'×'.join(map(str, self.blobs[name].shape[2:]))} to the window"
+            )
         # Input axes C×H×W back to a picture's H×W×C, and the mean to a picture's values.
         back = np.argsort(self.transformer.transpose[name])
         self.crop_dims = np.array(self.blobs[name].shape[1:])[back]
@@ -92,7 +97,7 @@ class Detector(Net):
         self.crop_mean = np.zeros(self.crop_dims, np.float32)
         if name in self.transformer.mean:
             mean = self.transformer.mean[name].astype(np.float32)
-            if name in self.transformer.channel_swap:
+            if name in self.transformer.channel_swap and len(mean) > 1:
                 mean = mean[np.argsort(self.transformer.channel_swap[name])]
             self.crop_mean += mean.transpose(back) / self.transformer.raw_scale.get(name, 1)
 
@@ -101,7 +106,10 @@ class Detector(Net):
         middle."""
         if not self.context_pad:
             top, left, bottom, right = (int(side) for side in window)
-            return im[top:bottom, left:right]
+            part = im[top:bottom, left:right]
+            if part.size == 0:
+                raise CaffeError(f"nothing of the picture is in {_text(window)}")
+            return part
         crop = self.crop_mean.copy()
         size = crop.shape[:2]
         box = self._with_context(np.asarray(window, np.float64), size)
@@ -111,7 +119,7 @@ class Detector(Net):
         inside = np.clip(box, 0, [*im.shape[:2]] * 2).astype(int)
         shown = inside[2:] - inside[:2] + 1
         if min(inside[2:] - inside[:2]) < 1:
-            raise CaffeError(f"the window {tuple(window)} is outside the picture")
+            raise CaffeError(f"nothing of the picture is in {_text(window)}")
         fitted = np.minimum(np.round(shown * scale).astype(int), size - before)
         part = im[inside[0] : inside[2], inside[1] : inside[3]]
         crop[before[0] : before[0] + fitted[0], before[1] : before[1] + fitted[1]] = (
@@ -125,3 +133,7 @@ class Detector(Net):
         centre = window[:2] + half
         half = half * (size[1] / (size[1] - 2 * self.context_pad))
         return np.round(np.concatenate([centre - half, centre + half]))
+
+
+def _text(window: Array) -> str:
+    return "the window " + ", ".join(f"{side:g}" for side in window)

@@ -96,10 +96,13 @@ def _spline(values: Array, size: tuple[int, int], order: int, areas: bool) -> Ar
 def oversample(images: Sequence[Array], crop_dims: Sequence[int] | Array) -> Array:
     """Cuts ten pieces of each H×W×C picture: four corners, the centre, and their mirror images.
 
-    Returns 10M×h×w×C float32 for M pictures, the ten of one after those of another.
+    Returns 10M×h×w×C float32 for M pictures, the ten of one after those of another. Raises
+    CaffeError if a piece is larger than the picture.
     """
     height, width = (int(size) for size in crop_dims)
     rows, columns, channels = np.shape(images[0])
+    if height > rows or width > columns:
+        raise CaffeError(f"pieces of {height}×{width} do not fit a picture of {rows}×{columns}")
     centre = (int(rows / 2 - height / 2), int(columns / 2 - width / 2))
     corners = [(top, left) for top in (0, rows - height) for left in (0, columns - width)]
     crops = np.empty((len(images), 2, 5, height, width, channels), np.float32)

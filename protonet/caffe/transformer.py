@@ -11,13 +11,17 @@ import numpy.typing as npt
 from .errors import CaffeError
 from .images import resize_image
 
-__all__ = ["MeanError", "Transformer"]
+__all__ = ["ChannelError", "MeanError", "Transformer"]
 
 Array = npt.NDArray[Any]
 
 
 class MeanError(CaffeError, ValueError):
     """A mean that does not fit the input."""
+
+
+class ChannelError(CaffeError, IndexError):
+    """A picture without a channel that channel_swap asks for."""
 
 
 class Transformer:
@@ -49,6 +53,11 @@ class Transformer:
         if (order := self.transpose.get(in_)) is not None:
             made = made.transpose(order)
         if (channels := self.channel_swap.get(in_)) is not None:
+            if max(channels) >= len(made):
+                raise ChannelError(
+                    f"channel_swap {','.join(map(str, channels))}: the picture has "
+                    f"{len(made)} channels"
+                )
             made = made[channels, :, :]
         if (factor := self.raw_scale.get(in_)) is not None:
             made = made * np.float32(factor)

@@ -122,8 +122,9 @@ def _options(flags: Flags, **names: str) -> list[str]:
 def _run(command: str, arguments: list[str]) -> None:
     """Runs another of protonet's commands, what it prints going to stderr as lines of a log."""
     found: click.Command = getattr(import_module(f"protonet.cli.{command}"), command)
+    name = f"protonet caffe {command.removeprefix('caffe_')}"
     with contextlib.redirect_stdout(LogStream()):
-        found.main(arguments, prog_name=f"protonet caffe {command}", standalone_mode=False)
+        found.main(arguments, prog_name=name, standalone_mode=False)
 
 
 def _train(context: click.Context, flags: Flags) -> None:

@@ -9,9 +9,18 @@ from typing import Any
 
 import click
 
-from protonet.cli.picture_options import numbers, picture_options, read_mean
+from protonet.cli.picture_options import numbers, picture_options, read_array, read_mean
 
 __all__ = ["classify"]
+
+
+def _height_and_width(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> list[int] | None:
+    sizes = numbers(context, option, text)
+    if sizes is not None and (len(sizes) != 2 or min(sizes) < 1):
+        raise click.BadParameter(f'"{text}" is no height and width')
+    return sizes
 
 
 @click.command()
@@ -29,7 +38,7 @@ __all__ = ["classify"]
     "--images-dim",
     default="256,256",
     show_default=True,
-    callback=numbers,
+    callback=_height_and_width,
     metavar="H,W",
     help="The size that pictures are given before pieces are cut.",
 )
@@ -94,14 +103,12 @@ def _planned(classifier: type[Any]) -> type[Any]:
 
 def _pictures(path: str, end: str) -> Any:
     """Reads all pictures; Error if there is none."""
-    import numpy as np
-
     from protonet.caffe.io import load_image
     from protonet.prototxt.diagnostics import Error
 
     if path.endswith(".npy"):
         click.echo(f"Loading file: {path}")
-        stored = np.load(path)
+        stored = read_array(path)
         if stored.ndim != 4 or not len(stored):
             raise Error(f"{path}: not an array of pictures, N×H×W×C, but {stored.shape}")
         return stored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,25 +82,34 @@ def detect(
 
 def _windows(path: str) -> dict[str, list[npt.NDArray[np.float64]]]:
     """Reads pictures' names and windows, none from a .txt; Error at the line that is wrong."""
-    import numpy as np
-
     from protonet.prototxt.diagnostics import Diagnostic, Error, Span
 
     found: dict[str, list[npt.NDArray[np.float64]]] = {}
     with open(path, encoding="utf-8", newline="") as stream:
-        if path.lower().endswith(".txt"):
-            return {name: [] for name in map(str.strip, stream) if name}
-        if not path.lower().endswith(".csv"):
-            raise Error(f"{path}: not a .csv or .txt")
-        for number, row in enumerate(csv.DictReader(stream), 2):
-            try:
-                window = np.array([float(row[side]) for side in SIDES])
-                found.setdefault(row["filename"], []).append(window)
-            except (KeyError, TypeError, ValueError):
-                message = f"a line needs filename, {', '.join(SIDES)}, and numbers in the last four"
-                place = Span(path, number, 1, number, 1)
-                raise Error(Diagnostic("E454", message, (place,))) from None
+        rows = csv.DictReader(stream)
+        try:
+            if path.lower().endswith(".txt"):
+                return {name: [] for name in map(str.strip, stream) if name}
+            if not path.lower().endswith(".csv"):
+                raise Error(f"{path}: not a .csv or .txt")
+            for row in rows:
+                found.setdefault(row["filename"], []).append(_window(row))
+        except UnicodeDecodeError:
+            raise Error(f"{path}: not a text in UTF-8") from None
+        except (KeyError, TypeError, ValueError, csv.Error):
+            message = f"a line needs filename, {', '.join(SIDES)}, and numbers in the last four"
+            place = Span(path, rows.line_num, 1, rows.line_num, 1)
+            raise Error(Diagnostic("E454", message, (place,))) from None
     return found
+
+
+def _window(row: Mapping[str, str]) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    window = np.array([float(row[side]) for side in SIDES])
+    if not np.isfinite(window).all():
+        raise ValueError(window)
+    return window
 
 
 def _judge(path: str, windows: dict[str, Any]) -> None:

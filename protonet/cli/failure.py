@@ -51,7 +51,7 @@ def plain_failures() -> Iterator[None]:
 
 
 def _system_failure(error: OSError) -> str:
-    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    reason = (error.strerror or "").lower() or str(error) or type(error).__name__
     if error.errno == errno.EMFILE:
         reason += " (raise it with `ulimit -n`)"
     names = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-__all__ = ["numbers", "picture_options", "read_mean"]
+__all__ = ["numbers", "picture_options", "read_array", "read_mean"]
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,15 +63,24 @@ def read_mean(path: str | None) -> Any:
     """Reads a mean of either form as an array, H×W, C×H×W or C; Error if it is none."""
     if path is None:
         return None
+    from protonet.ir.binary import read_blob
+
+    if path.endswith(".npy"):
+        return read_array(path)
+    mean = read_blob(path)
+    return mean[0] if mean.ndim == 4 else mean
+
+
+def read_array(path: str) -> Any:
+    """Reads the numbers in a .npy; Error if it is none."""
     import numpy as np
 
-    from protonet.ir.binary import read_blob
     from protonet.prototxt.diagnostics import Error
 
-    if not path.endswith(".npy"):
-        mean = read_blob(path)
-        return mean[0] if mean.ndim == 4 else mean
     try:
-        return np.load(path)
-    except (ValueError, EOFError) as error:
-        raise Error(f"{path}: not an array of numpy's: {error}") from None
+        stored = np.load(path)
+    except (ValueError, EOFError):
+        raise Error(f"{path}: not an array as numpy stores it") from None
+    if not np.issubdtype(stored.dtype, np.number):
+        raise Error(f"{path}: not an array of numbers")
+    return stored

@@ -96,7 +96,7 @@ def test_context_surrounds_the_window(files: tuple[str, str], picture: str) -> N
     np.testing.assert_allclose(corner[0, 0], mean[::-1] / 255, rtol=1e-6)  # outside: the mean
     assert not np.allclose(corner[1:, 1:], mean[::-1] / 255)
     assert len(detector.detect_windows([(picture, [(0, 0, 3, 3), (4, 4, 9, 9)])])) == 2
-    with pytest.raises(RuntimeError, match="outside the picture"):
+    with pytest.raises(RuntimeError, match="nothing of the picture"):
         detector.crop(pixels, np.array([50, 50, 60, 60]))
 
 

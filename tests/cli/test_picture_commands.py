@@ -87,15 +87,30 @@ def test_a_mean_blob_is_a_mean(folder: Path) -> None:
         (("pictures/a.png", "out.npy", *MODEL, "--mean_file", "bad.npy"), "bad.npy"),
         (("pictures/a.png", "out.npy", *MODEL, "--mean_file", "four.npy"), "Mean channels"),
         (("pictures/a.png", "out.npy", *MODEL, "--channel_swap", "1,0"), "Channel swap"),
+        (("pictures/a.png", "out.npy", *MODEL, "--channel_swap", "0,1,3"), "has 3 channels"),
+        (("pictures/a.png", "out.npy", *MODEL, "--images_dim", "3,9"), "less than the net's input"),
+        (("bad.npy", "out.npy", *MODEL), "bad.npy"),
+        (("words.npy", "out.npy", *MODEL), "not an array of numbers"),
+        (("Text.jpg", "out.npy", *MODEL), "identify image file '"),
     ],
 )
 def test_what_cannot_be_classified_is_told(arguments: tuple[str, ...], message: str) -> None:
     Path("bad.npy").write_text("no array")
+    Path("Text.jpg").write_text("no picture")
     np.save("four.npy", np.zeros(4))
+    np.save("words.npy", np.array(["four"]))
     done = run("classify", *arguments)
     assert done.exit_code == 1
     assert message in done.stderr
+    assert "Text.jpg" in done.stderr or arguments[0] != "Text.jpg"
     assert not Path("out.npy").exists()
+
+
+@pytest.mark.parametrize("size", ["4", "4,5,6", "0,8", "-8,8", "eight,8"])
+def test_a_size_of_pictures_is_two_numbers(size: str) -> None:
+    done = run("classify", "pictures/a.png", "out.npy", *MODEL, f"--images_dim={size}")
+    assert done.exit_code == 2
+    assert "--images_dim" in done.stderr
 
 
 def test_windows_of_a_list_are_classified() -> None:
@@ -139,18 +154,32 @@ def test_of_a_mean_image_windows_lose_the_mean_of_each_channel() -> None:
     assert "class4" in Path("image.csv").read_text()
 
 
-def test_lists_that_are_wrong_are_told() -> None:
-    Path("names.txt").write_text("pictures/a.png\n")
-    Path("bad.csv").write_text("filename,ymin,xmin,ymax,xmax\npictures/a.png,0,0,five,5\n")
-    for name, options, message in (
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
         ("names.txt", (), "selective_search_ijcv_with_python"),
         ("names.txt", ("--crop_mode", "list"), "no windows"),
-        ("bad.csv", ("--crop_mode", "list"), "bad.csv:2:1"),
         ("net.prototxt", (), "not a .csv or .txt"),
-    ):
-        done = run("detect", name, "out.csv", *MODEL, *options)
-        assert done.exit_code == 1
-        assert message in done.stderr
+        ("five.csv", ("--crop_mode", "list"), "five.csv:3:1"),
+        ("nan.csv", ("--crop_mode", "list"), "nan.csv:2:1"),
+        ("bytes.csv", ("--crop_mode", "list"), "bytes.csv: not a text in UTF-8"),
+        ("empty.csv", ("--crop_mode", "list"), "nothing of the picture is in the window 5, 5"),
+        ("far.csv", ("--crop_mode", "list"), "nothing of the picture is in the window 50, 50"),
+        ("far.csv", ("--crop_mode", "list", "--context_pad", "1"), "nothing of the picture"),
+        ("far.csv", ("--crop_mode", "list", "--context_pad", "2"), "leaves nothing of an input"),
+    ],
+)
+def test_lists_that_are_wrong_are_told(name: str, options: tuple[str, ...], message: str) -> None:
+    head = "filename,ymin,xmin,ymax,xmax\n"
+    Path("names.txt").write_text("pictures/a.png\n")
+    Path("five.csv").write_text(f"{head}\npictures/a.png,0,0,five,5\n")
+    Path("nan.csv").write_text(f"{head}pictures/a.png,0,0,nan,5\n")
+    Path("bytes.csv").write_bytes(b"\xff\xfe")
+    Path("empty.csv").write_text(f"{head}pictures/a.png,5,5,5,9\n")
+    Path("far.csv").write_text(f"{head}pictures/a.png,50,50,60,60\n")
+    done = run("detect", name, "out.csv", *MODEL, "--context_pad", "0", *options)
+    assert done.exit_code == 1
+    assert message in done.stderr
 
 
 def test_a_net_is_drawn_with_shapes_and_parameters() -> None:
