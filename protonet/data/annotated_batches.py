@@ -21,7 +21,7 @@ from .augment import COLOUR_DRAWS, distorted
 from .bad_records import bad_records, stand_ins
 from .box_sampling import sampled_part
 from .errors import DataError
-from .lmdb_source import LmdbSource
+from .lmdb_source import LmdbSource, Record
 from .mean import read_mean
 from .pictures import Image, Pictures, decode
 from .resize import resized
@@ -222,7 +222,7 @@ class AnnotatedBatches:
         self._source.close()
 
 
-def _decoded(record: memoryview, transformer: Transformer) -> tuple[Image, Boxes]:
+def _decoded(record: Record, transformer: Transformer) -> tuple[Image, Boxes]:
     try:
         annotated = AnnotatedDatum.FromString(bytes(record))
     except DecodeError:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from protonet import kernels
 from protonet.ir.protonet_pb2 import Datum
 
+from .lmdb_source import Record
+
 __all__ = ["DATUM", "datum_bytes", "datum_floats", "encoded_datum_bytes", "read_datums"]
 
 DATUM = np.dtype(
@@ -24,25 +26,22 @@ DATUM = np.dtype(
 """The C struct `datum` of kernels.h, where each field is explained."""
 
 
-_SMALL = 4096  # bytes; to copy them takes less time than to ask where they are
-
-
-def read_datums(records: Sequence[memoryview]) -> tuple[npt.NDArray[np.void], object]:
+def read_datums(records: Sequence[Record]) -> tuple[npt.NDArray[np.void], object]:
     """Returns what each record says, a row of DATUM, and what must outlive the rows' use: `pixels`
     is an address in it."""
     found = np.empty(len(records), DATUM)
-    sizes = np.array([*map(len, records)], np.int64)
+    sizes = np.fromiter(map(len, records), np.int64, len(records))
     owner: object
-    if sizes.max() <= _SMALL:
+    if isinstance(records[0], bytes):  # small: joining takes less time than asking where each is
         owner = joined = np.frombuffer(b"".join(records), np.uint8)
-        addresses = joined.ctypes.data + np.cumsum(sizes) - sizes
+        addresses = sizes.cumsum() - sizes + joined.__array_interface__["data"][0]
     else:
         owner, addresses = records, kernels.pointers(records)
     kernels.read_datums(records=addresses, sizes=sizes, found=found, n=len(records))
     return found, owner
 
 
-def datum_floats(record: bytes | memoryview) -> npt.NDArray[np.float32]:
+def datum_floats(record: Record) -> npt.NDArray[np.float32]:
     """Returns the float values of a record that holds floats."""
     return np.array(Datum.FromString(bytes(record)).float_data, np.float32)
 

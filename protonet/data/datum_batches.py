@@ -13,7 +13,7 @@ from .arrays import Array, Batch, array_in
 from .bad_records import bad_records, stand_ins
 from .datum import datum_floats, read_datums
 from .errors import DataError
-from .lmdb_source import LmdbReader, LmdbSource
+from .lmdb_source import LmdbReader, LmdbSource, Record
 from .pictures import Image, Pictures, decode
 from .transformer import Tell, Transformer
 
@@ -80,7 +80,7 @@ def _of_record(reader: LmdbReader, first: int, index: int, error: DataError) -> 
 
 
 def _pictures(
-    records: list[memoryview],
+    records: list[Record],
     found: npt.NDArray[np.void],
     mode: str,
     tell: Tell,
@@ -122,7 +122,7 @@ def _pictures(
     return pictures
 
 
-def datum_image(record: memoryview, found: np.void, mode: str) -> Image:
+def datum_image(record: Record, found: np.void, mode: str) -> Image:
     """Returns the image of a record that holds no raw one. Raises DataError E453."""
     if found["broken"]:
         raise DataError(

@@ -15,9 +15,12 @@ import lmdb
 
 from .errors import DataError, existing_elsewhere
 
-__all__ = ["LmdbReader", "LmdbSource"]
+__all__ = ["LmdbReader", "LmdbSource", "Record"]
+
+Record = bytes | memoryview
 
 _FILE = "data.mdb"
+_SMALL = 8192  # bytes of file per record; such records are copied sooner than lent
 
 
 class _Shared:
@@ -80,10 +83,11 @@ class LmdbSource:
         self.count = int(stat["entries"])
         if not self.count:
             raise DataError(f"{self.path}: the database has no records", code="E452")
+        self._lends = promised > _SMALL * self.count
 
     def reader(self) -> LmdbReader:
         """Returns a reader of its own place; each thread needs one."""
-        return LmdbReader(self, self._shared.environment)
+        return LmdbReader(self, self._shared.environment, self._lends)
 
     def close(self) -> None:
         """Lets go of the database; its readers must be closed before."""
@@ -109,21 +113,21 @@ class LmdbSource:
 
 
 class LmdbReader:
-    """Reads records by position. What it returns lies in the database's own memory and is valid
-    until the reader is closed."""
+    """Reads records by position. With `lends`, what it returns lies in the database's own memory
+    and is valid until the reader is closed; else it is a copy."""
 
-    def __init__(self, source: LmdbSource, environment: lmdb.Environment) -> None:
+    def __init__(self, source: LmdbSource, environment: lmdb.Environment, lends: bool) -> None:
         self.source = source
-        self._transaction = environment.begin(buffers=True)
+        self._transaction = environment.begin(buffers=True) if lends else environment.begin()
         self._cursor = self._transaction.cursor()
         self._at = -1  # the record the cursor is on; −1: none yet
 
-    def read(self, position: int, count: int) -> list[memoryview]:
+    def read(self, position: int, count: int) -> list[Record]:
         """Returns `count` records from `position` on, starting over after the last.
 
         Costs a step per record, and one per record skipped since the last call.
         """
-        found: list[memoryview] = []
+        found: list[Record] = []
         try:
             while len(found) < count:
                 index = (position + len(found)) % self.source.count

@@ -10,7 +10,7 @@ import numpy as np
 from .datum import read_datums
 from .datum_batches import datum_image
 from .errors import DataError
-from .lmdb_source import LmdbReader, LmdbSource
+from .lmdb_source import LmdbReader, LmdbSource, Record
 from .pictures import Image, lent_image
 
 __all__ = ["Scanned", "scan"]
@@ -45,7 +45,7 @@ def scan(source: LmdbSource, mode: str = "") -> Iterator[Scanned]:
 
 
 def _scanned(
-    reader: LmdbReader, number: int, record: memoryview, found: np.void, owner: object, mode: str
+    reader: LmdbReader, number: int, record: Record, found: np.void, owner: object, mode: str
 ) -> Scanned:
     label, encoded = int(found["label"]), bool(found["encoded"])
     image: Image | DataError

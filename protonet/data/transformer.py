@@ -42,6 +42,7 @@ class Transformer:
         self.param = param
         self.train = train
         self._mean_image: npt.NDArray[Any] | None = None
+        self._mean_values = np.array(param.mean_value or [0.0], np.float32)
         if param.mean_file and param.mean_value:
             raise _wrong("give mean_file or mean_value, not both", "mean_value")
         if param.force_color and param.force_gray:
@@ -125,7 +126,7 @@ class Transformer:
                     "or give mean_value, one number per channel",
                 )
             return mean, steps
-        values = np.array(self.param.mean_value or [0.0], np.float32)
+        values = self._mean_values
         if len(values) not in (1, channels):
             raise _wrong(
                 f"{len(values)} mean_value for images of {channels} channels",
@@ -151,11 +152,12 @@ class Transformer:
             pictures = self._augmenter(pictures, key, positions)
         free_rows, free_columns = pictures.heights - height, pictures.widths - width
         places = pictures.places
-        if self.train and (free_rows.any() or free_columns.any()):
-            places["top"] = uniform_below(free_rows + 1, key, positions, _TOP)
-            places["left"] = uniform_below(free_columns + 1, key, positions, _LEFT)
-        else:
-            places["top"], places["left"] = free_rows // 2, free_columns // 2
+        if free_rows.any() or free_columns.any():
+            if self.train:
+                places["top"] = uniform_below(free_rows + 1, key, positions, _TOP)
+                places["left"] = uniform_below(free_columns + 1, key, positions, _LEFT)
+            else:
+                places["top"], places["left"] = free_rows // 2, free_columns // 2
         if self.param.mirror:
             two = np.full(len(pictures), 2)
             places["mirror"] = uniform_below(two, key, positions, _MIRROR)
