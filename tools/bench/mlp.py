@@ -44,7 +44,8 @@ def main() -> None:
             )
             idx_to_lmdb(images, labels, databases[phase])
         for name in given.solver or SOLVERS:
-            print(row(MODEL / f"solver_{name}.prototxt", databases, folder), flush=True)
+            file = "solver" if name == "sgd" else f"solver_{name}"
+            print(row(MODEL / f"{file}.prototxt", databases, folder), flush=True)
 
 
 def row(file: Path, databases: Mapping[int, str], folder: str) -> str:
