@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from protonet.check.graph import Graph, Node
 from protonet.ir.protonet_pb2 import LayerParameter
 from protonet.layers.base import Shape, shape_text
 from protonet.layers.registry import layer_class
-from protonet.prototxt.diagnostics import Error
+from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
 
 from .subnet import prune_dead, with_layers_first
 from .trained_net import TrainedNet
@@ -26,12 +26,17 @@ _FILLERS = {
 
 
 def deploy(
-    trained: TrainedNet, *, shape: Sequence[int] | None = None, all_heads: bool = False
+    trained: TrainedNet,
+    *,
+    shape: Sequence[int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    all_heads: bool = False,
 ) -> TrainedNet:
     """Returns the net of phase TEST for use: images in, scores out.
 
-    Data layers become Input layers of `shape` (C×H×W, or N×C×H×W), or of what the data layer's
-    settings tell, with batch 1. SoftmaxWithLoss becomes Softmax, SigmoidCrossEntropyLoss Sigmoid,
+    Data layers become Input layers of the shape that `shapes` has for the blob, with its batch, or
+    else of `shape` (C×H×W, or with the batch before), or of what the data layer's settings tell,
+    with batch 1. SoftmaxWithLoss becomes Softmax, SigmoidCrossEntropyLoss Sigmoid,
     unless the net has these scores already; other losses and what reads labels go. Of several
     heads the one of the largest loss weight stays unless `all_heads`. Rates, fillers and rules go
     too.
@@ -56,7 +61,7 @@ def deploy(
     for position, (node, index) in enumerate(zip(graph.nodes, view.indices, strict=True)):
         layer = found.net.layer[index]
         if not node.bottoms and layer.type not in ("Input", "Parameter"):
-            inputs += _inputs(node, graph, labels, shape)
+            inputs += _inputs(node, graph, labels, shape, shapes or {})
             _drop(found, layer, index, gone)
         elif position in heads:
             score = _made_already(graph, layer)
@@ -74,6 +79,7 @@ def deploy(
             _drop(found, layer, index, gone)
         else:
             _strip(layer)
+    _judge_names(shapes or {}, [layer.name for layer in inputs])
     found = found.without(gone)
     found.net.ClearField("state")
     for made in inputs:
@@ -122,7 +128,11 @@ def _heads(graph: Graph, all_heads: bool) -> set[int]:
 
 
 def _inputs(
-    node: Node, graph: Graph, labels: set[str], shape: Sequence[int] | None
+    node: Node,
+    graph: Graph,
+    labels: set[str],
+    shape: Sequence[int] | None,
+    shapes: Mapping[str, Sequence[int]],
 ) -> list[LayerParameter]:
     made = []
     for number, blob in enumerate(node.tops):
@@ -130,16 +140,26 @@ def _inputs(
         if name in labels or (number < len(node.param.top) and name not in _read(graph)):
             continue
         dims: Shape | None = graph.blob_shapes[blob]
-        if shape is not None:
+        if name in shapes:
+            dims = tuple(shapes[name])
+        elif shape is not None:
             dims = (1, *shape) if len(shape) == 3 else tuple(shape)
         elif dims is not None:
             dims = (1, *dims[1:])
         if dims is None:
-            raise Error(f'the shape of "{name}" is not known: give it with --shape C H W')
+            raise Error(f'the shape of "{name}" is not known: give it as --shape CxHxW')
         layer = LayerParameter(name=name, type="Input", top=[name])
         layer.input_param.shape.add().dim.extend(dims)
         made.append(layer)
     return made
+
+
+def _judge_names(shapes: Mapping[str, Sequence[int]], inputs: Sequence[str]) -> None:
+    for name in shapes:
+        if name not in inputs:
+            near = nearest(name, inputs)
+            message = f'the net for use has no input "{name}" (inputs: {", ".join(inputs)})'
+            raise Error(Diagnostic("E501", message, help=f'did you mean "{near}"?' if near else ""))
 
 
 def _read(graph: Graph) -> set[str]:

@@ -13,6 +13,7 @@ from surgery_nets import conv, fc, image, trained
 from protonet.cli import main
 from protonet.surgery.trained_net import read_trained_net
 
+MODELS = Path(__file__).parents[2] / "models"
 CLASSIFIER = image(1, 3, 8, 8) + conv("conv1", "data", 4, 3) + fc("fc", "conv1", 5)
 
 
@@ -75,6 +76,22 @@ def test_each_operation_writes_a_net_that_is_in_order(folder: Path) -> None:
         assert done.exit_code == 0, (name, done.output)
         assert done.stdout.endswith(f"wrote {name}.prototxt and {name}.caffemodel\n")
         read_trained_net(f"{name}.prototxt", f"{name}.caffemodel").views()
+
+
+def test_inputs_of_a_net_for_use_have_the_shapes_that_are_asked_for(folder: Path) -> None:
+    net = str(MODELS / "lstm/train_val.prototxt")
+    shapes = ["--shape", "data=20x3x2", "--shape", "cont=20,3"]
+    done = run("deploy", net, *shapes, "--out-net", "made.prototxt")
+    assert done.exit_code == 0, done.output
+    graph = read_trained_net("made.prototxt").view().graph
+    made = dict(zip(graph.blob_names, graph.blob_shapes, strict=True))
+    assert (made["data"], made["cont"], made["remembered"]) == ((20, 3, 2), (20, 3), (20, 3, 1))
+    for shape, words in (
+        ("dat=20x3x2", 'did you mean "data"?'), ("20x3", "write C×H×W"), ("data=20xa", "BLOB=N"),
+    ):  # fmt: skip
+        done = run("deploy", net, *shapes, "--shape", shape, "--out-net", "other.prototxt")
+        assert done.exit_code == 1
+        assert words in done.stderr
 
 
 REFUSED = {

@@ -12,8 +12,9 @@ __all__ = ["deploy", "drop", "extract", "merge", "prune_dead", "rename", "upgrad
 @click.command()
 @net_and_weights
 @click.option(
-    "--shape", metavar="CxHxW",
-    help="The shape of the input, where the data layers' settings do not tell it.",
+    "--shape", "shapes", multiple=True, metavar="CxHxW|BLOB=NxC…",
+    help="The shape of the input, where the data layers' settings do not tell it; or of one input "
+    "by its name, with the batch, which may be repeated.",
 )  # fmt: skip
 @click.option("--all-heads", is_flag=True, help="Keep auxiliary classifiers too.")
 def deploy(
@@ -21,21 +22,29 @@ def deploy(
     weights: str | None,
     out_net: str | None,
     out_weights: str | None,
-    shape: str | None,
+    shapes: tuple[str, ...],
     all_heads: bool,
 ) -> None:
     """Make the net for use of the net that trains: data and losses out, Input and Softmax in."""
-    from protonet.prototxt.diagnostics import Error
     from protonet.surgery.deploy import deploy as operate
 
-    sizes = None
-    if shape is not None:
-        words = shape.replace("×", "x").replace(",", "x").split("x")
-        if len(words) not in (3, 4) or not all(w.isdigit() and int(w) > 0 for w in words):
-            raise Error(f'--shape "{shape}": write C×H×W or N×C×H×W, as in 3x227x227')
-        sizes = [int(word) for word in words]
-    done = operate(read(net, weights, out_net, out_weights), shape=sizes, all_heads=all_heads)
+    named = dict(_shape(text) for text in shapes)
+    done = operate(
+        read(net, weights, out_net, out_weights),
+        shape=named.pop("", None), shapes=named, all_heads=all_heads,
+    )  # fmt: skip
     finish(done, out_net, out_weights)
+
+
+def _shape(text: str) -> tuple[str, list[int]]:
+    """Reads C×H×W, or BLOB=N×C×…, as a name, which may be empty, and sizes."""
+    from protonet.prototxt.diagnostics import Error
+
+    blob, _, sizes = text.rpartition("=")
+    words = sizes.replace("×", "x").replace(",", "x").split("x")
+    if not all(w.isdigit() and int(w) > 0 for w in words) or not (blob or len(words) in (3, 4)):
+        raise Error(f'--shape "{text}": write C×H×W, as in 3x227x227, or BLOB=N×C×H×W')
+    return blob, [int(word) for word in words]
 
 
 @click.command()
