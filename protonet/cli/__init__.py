@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from protonet.cli.failure import plain_failures
+from protonet.cli.near_names import NearNames
 from protonet.cli.python_layers import refuse_python_layers
 
 __all__ = ["main"]
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(NearNames):
     """A group that knows its commands by name and imports one when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -51,17 +52,6 @@ class Commands(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.list_commands(ctx):
-            from protonet.prototxt.diagnostics import nearest
-
-            near = nearest(args[0], self.list_commands(ctx))
-            if near is not None:
-                ctx.fail(f'no such command: "{args[0]}"; did you mean "{near}"?')
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -8,11 +8,12 @@ from .data_convert import convert
 from .data_info import info
 from .data_mean import mean
 from .data_verify import verify
+from .near_names import NearNames
 
 __all__ = ["data"]
 
 
-@click.group()
+@click.group(cls=NearNames)
 def data() -> None:
     """Make and look into data sets."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .near_names import NearNames
 from .progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _force = click.option("--force", is_flag=True, help="Replace the database if it 
 _MOST_SHOWN = 20  # of the records that were left out
 
 
-@click.group()
+@click.group(cls=NearNames)
 def convert() -> None:
     """Make an LMDB database of a data set of another kind.
 

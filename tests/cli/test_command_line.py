@@ -47,10 +47,19 @@ def test_version() -> None:
     assert protonet("--version").stdout == f"protonet {package.__version__}\n"
 
 
-def test_unknown_command_names_the_nearest() -> None:
-    done = protonet("chek")
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (("chek",), "check"),
+        (("surgery", "fc2conv"), "fc-to-conv"),
+        (("data", "covert"), "convert"),
+        (("data", "convert", "image"), "images"),
+    ],
+)
+def test_unknown_command_names_the_nearest(words: tuple[str, ...], near: str) -> None:
+    done = protonet(*words)
     assert done.returncode == 2
-    assert 'did you mean "check"?' in done.stderr
+    assert f'did you mean "{near}"?' in done.stderr
 
 
 def failing(error: BaseException) -> click.Command:

@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from protonet.cli.near_names import NearNames
+
 __all__ = ["surgery"]
 
 _OPERATIONS = {
@@ -24,7 +26,7 @@ _OPERATIONS = {
 }
 
 
-class _Operations(click.Group):
+class _Operations(NearNames):
     """A group that imports an operation when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
