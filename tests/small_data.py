@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -19,3 +20,16 @@ def numbered(count: int, channels: int = 3, height: int = 4, width: int = 5) -> 
         ((np.arange(size) + 7 * i) % 251).astype(np.uint8).reshape(channels, height, width)
         for i in range(count)
     ]
+
+
+def write_leveldb(folder: Path, records: list[tuple[bytes, bytes]]) -> None:
+    """Makes a LevelDB of a log only, as a program leaves one that has written little."""
+    folder.mkdir()
+    (folder / "CURRENT").write_text("MANIFEST-000001\n")
+    (folder / "MANIFEST-000001").write_bytes(b"")
+    batch = bytearray((1).to_bytes(8, "little") + len(records).to_bytes(4, "little"))
+    for key, value in records:
+        batch += b"\1" + bytes([len(key)]) + key
+        batch += bytes([len(value) & 127 | 128, len(value) >> 7]) + value
+    head = bytes(4) + len(batch).to_bytes(2, "little") + b"\1"
+    (folder / "000002.log").write_bytes(head + batch)

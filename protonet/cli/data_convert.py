@@ -74,7 +74,7 @@ def cifar(files: tuple[str, ...], database: str, label: str, bgr: bool, force: b
 def leveldb(source: str, database: str, force: bool) -> None:
     """Make DATABASE of a LevelDB, the records as they are.
 
-    It needs plyvel, of the extra `leveldb`, which is there for Python 3.10 to 3.12.
+    A Data layer reads both; but LMDB in less time.
     """
     from protonet.data.convert_leveldb import leveldb_to_lmdb
 

@@ -21,12 +21,12 @@ _MOST_SHOWN = 20
 def verify(context: click.Context, database: str, classes: int | None) -> None:
     """Read and decode every record of DATABASE; list those that are bad, and exit with 1 if
     there are any."""
+    from protonet.data.databases import open_database
     from protonet.data.errors import DataError
-    from protonet.data.lmdb_source import LmdbSource
     from protonet.data.scan import scan
 
     bad = 0
-    with LmdbSource(database) as source:
+    with open_database(database) as source:
         for record in progress_bar("reading")(scan(source), source.count):
             told = ""
             if isinstance(record.image, DataError):

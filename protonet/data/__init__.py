@@ -1,7 +1,7 @@
 """Data sets: reading and writing them, transforming their images, fetching ahead of the solver.
 
     idx, datum        what a file or a record holds
-    lmdb_source       records of a database, in key order, by position
+    databases         records of an LMDB or LevelDB, in key order, by position
     hdf5_source       rows of HDF5 files, by position
     pictures          decoded images of a batch, wherever they lie in memory
     transformer       crop, mirror, mean and scale of a batch, in one pass

@@ -20,10 +20,11 @@ from .arrays import Batch, array_in
 from .augment import COLOUR_DRAWS, distorted
 from .bad_records import bad_records, stand_ins
 from .box_sampling import sampled_part
+from .databases import open_database
 from .errors import DataError
-from .lmdb_source import LmdbSource, Record
 from .mean import read_mean
 from .pictures import Image, Pictures, decode
+from .records import Record
 from .resize import resized
 from .transformer import Transformer
 from .true_boxes import Boxes, Rectangle, boxes_of, emitted, mirrored
@@ -56,9 +57,11 @@ def resizes(param: TransformationParameter) -> list[OldResizeParameter]:
     return found
 
 
-def annotated_image_shape(path: str, param: TransformationParameter) -> tuple[int, int, int]:
+def annotated_image_shape(
+    path: str, leveldb: bool, param: TransformationParameter
+) -> tuple[int, int, int]:
     """Returns C×H×W of the first record's image; the database is closed again."""
-    with LmdbSource(path) as source:
+    with open_database(path, leveldb) as source:
         reader = source.reader()
         try:
             image, _ = _decoded(reader.read(0, 1)[0], Transformer(plain_transform(param), False))
@@ -77,6 +80,7 @@ class AnnotatedBatches:
     def __init__(
         self,
         path: str,
+        leveldb: bool,
         param: TransformationParameter,
         samplers: list[BatchSampler],
         train: bool,
@@ -92,7 +96,7 @@ class AnnotatedBatches:
             param.emit_constraint if param.HasField("emit_constraint") else None
         )
         self._transformer = Transformer(plain_transform(param), train)
-        self._source = LmdbSource(path)
+        self._source = open_database(path, leveldb)
         self._reader = self._source.reader()
 
     def make(self, number: int, spare: Batch | None) -> Batch:

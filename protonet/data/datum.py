@@ -10,7 +10,7 @@ import numpy.typing as npt
 from protonet import kernels
 from protonet.ir.protonet_pb2 import Datum
 
-from .lmdb_source import Record
+from .records import Record
 
 __all__ = ["DATUM", "datum_bytes", "datum_floats", "encoded_datum_bytes", "read_datums"]
 

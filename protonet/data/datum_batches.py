@@ -11,10 +11,11 @@ from protonet.ir.protonet_pb2 import Datum
 
 from .arrays import Array, Batch, array_in
 from .bad_records import bad_records, stand_ins
+from .databases import open_database
 from .datum import datum_floats, read_datums
 from .errors import DataError
-from .lmdb_source import LmdbReader, LmdbSource, Record
 from .pictures import Image, Pictures, decode
+from .records import Record, RecordReader, RecordSource
 from .transformer import Tell, Transformer
 
 __all__ = ["DatumBatches", "datum_image", "first_image_shape"]
@@ -26,6 +27,7 @@ class DatumBatches:
     def __init__(
         self,
         path: str,
+        leveldb: bool,
         transformer: Transformer,
         size: int,
         dtype: np.dtype,
@@ -34,7 +36,7 @@ class DatumBatches:
     ) -> None:
         self._transformer, self._size, self._dtype = transformer, size, dtype
         self._start, self._key = start, key
-        self._source = LmdbSource(path)
+        self._source = open_database(path, leveldb)
         self._reader = self._source.reader()
 
     def make(self, number: int, spare: Batch | None) -> Batch:
@@ -59,9 +61,9 @@ class DatumBatches:
         self._source.close()
 
 
-def first_image_shape(path: str, transformer: Transformer) -> tuple[int, int, int]:
+def first_image_shape(path: str, leveldb: bool, transformer: Transformer) -> tuple[int, int, int]:
     """Returns C×H×W of what the first record becomes; the database is closed again."""
-    with LmdbSource(path) as source:
+    with open_database(path, leveldb) as source:
         reader = source.reader()
         try:
             records = reader.read(0, 1)
@@ -73,7 +75,7 @@ def first_image_shape(path: str, transformer: Transformer) -> tuple[int, int, in
             reader.close()
 
 
-def _of_record(reader: LmdbReader, first: int, index: int, error: DataError) -> DataError:
+def _of_record(reader: RecordReader, first: int, index: int, error: DataError) -> DataError:
     """Returns the error with source, number and key of record first + index."""
     number = (first + index) % reader.source.count
     return error.about(f'{reader.source.path}: record {number} (key "{reader.key(number)}")')
@@ -84,7 +86,7 @@ def _pictures(
     found: npt.NDArray[np.void],
     mode: str,
     tell: Tell,
-    at: tuple[LmdbSource, int],
+    at: tuple[RecordSource, int],
 ) -> Pictures:
     """Returns the images of the records that are there in the source from a number on: raw ones
     where they lie, others decoded."""

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from itertools import islice
-from types import TracebackType
 
 import lmdb
 
 from .errors import DataError, existing_elsewhere
+from .records import Record
 
-__all__ = ["LmdbReader", "LmdbSource", "Record"]
-
-Record = bytes | memoryview
+__all__ = ["LmdbReader", "LmdbSource"]
 
 _FILE = "data.mdb"
 _SMALL = 8192  # bytes of file per record; such records are copied sooner than lent
@@ -103,12 +101,7 @@ class LmdbSource:
     def __enter__(self) -> LmdbSource:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -180,7 +173,8 @@ def _data_file(path: str) -> str:
         if os.path.exists(os.path.join(path, "CURRENT")):
             raise DataError(
                 f"{path} is a LevelDB, not an LMDB",
-                help=f"copy it to one: `protonet data convert leveldb {path} {path}_lmdb`",
+                help="write backend: LEVELDB; or copy it to one, which is read in less time: "
+                f"`protonet data convert leveldb {path} {path}_lmdb`",
             )
         raise DataError(f"{path}: the folder has no {_FILE} in it, so it is no LMDB")
     raise DataError(

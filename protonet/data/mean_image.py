@@ -11,8 +11,8 @@ from protonet.ir.files import FilePath, atomic_write
 from protonet.ir.protonet_pb2 import BlobProto
 
 from .convert import Progress, no_progress
+from .databases import open_database
 from .errors import DataError
-from .lmdb_source import LmdbSource
 from .scan import scan
 
 __all__ = ["mean_of", "write_mean"]
@@ -27,7 +27,7 @@ def mean_of(
     images differ in size.
     """
     total: npt.NDArray[np.float64] | None = None
-    with LmdbSource(path) as source:
+    with open_database(path) as source:
         for record in progress(scan(source, mode), source.count):
             if isinstance(record.image, DataError):
                 raise record.image

@@ -10,8 +10,8 @@ import numpy as np
 from .datum import read_datums
 from .datum_batches import datum_image
 from .errors import DataError
-from .lmdb_source import LmdbReader, LmdbSource, Record
 from .pictures import Image, lent_image
+from .records import Record, RecordReader, RecordSource
 
 __all__ = ["Scanned", "scan"]
 
@@ -28,7 +28,7 @@ class Scanned:
     image: Image | DataError
 
 
-def scan(source: LmdbSource, mode: str = "") -> Iterator[Scanned]:
+def scan(source: RecordSource, mode: str = "") -> Iterator[Scanned]:
     """Gives each record of a database in the order of the keys; `mode` as of `decode`.
 
     Raises DataError E451 where the database itself is broken.
@@ -45,7 +45,7 @@ def scan(source: LmdbSource, mode: str = "") -> Iterator[Scanned]:
 
 
 def _scanned(
-    reader: LmdbReader, number: int, record: Record, found: np.void, owner: object, mode: str
+    reader: RecordReader, number: int, record: Record, found: np.void, owner: object, mode: str
 ) -> Scanned:
     label, encoded = int(found["label"]), bool(found["encoded"])
     image: Image | DataError

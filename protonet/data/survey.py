@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .convert import Progress, no_progress
+from .databases import open_database
 from .errors import DataError
-from .lmdb_source import LmdbSource
 from .pictures import Image
 from .scan import scan
 
@@ -34,7 +34,7 @@ def survey(path: str, examples: int = 0, progress: Progress = no_progress) -> Su
 
     Raises DataError where the database itself cannot be read to its end.
     """
-    with LmdbSource(path) as source:
+    with open_database(path) as source:
         found = Survey(path, source.count)
         chosen = set(np.linspace(0, source.count - 1, examples).astype(int).tolist())
         for record in progress(scan(source), source.count):

@@ -51,7 +51,7 @@ def image_size(settings: TransformationParameter, field: tuple[str, str]) -> tup
 
 @register("AnnotatedData")
 class AnnotatedData(PrefetchedLayer):
-    """Images and true boxes of an LMDB database of AnnotatedDatum records, around and around.
+    """Images and true boxes of a database of AnnotatedDatum records, around and around.
 
     Shapes:     → N×C×H×W, and 1×1×R×8 true boxes (image, class, instance, xmin, ymin, xmax, ymax,
                 difficult), as shares of the image; N is batch_size, C 3, or 1 with force_gray, H×W
@@ -72,6 +72,7 @@ class AnnotatedData(PrefetchedLayer):
         self.settings, transform = self.param.data_param, self.param.transform_param
         self.batch = batch_size(self.settings, "data_param")
         self.depth = max(1, self.settings.prefetch)
+        self.leveldb = self.settings.backend == DataParameter.LEVELDB
         with about("transform_param"):
             Transformer(plain_transform(transform), self.phase == TRAIN)
             judge_distortion(transform.distort_param)
@@ -86,17 +87,11 @@ class AnnotatedData(PrefetchedLayer):
         except SourceMissing:
             if resizes(transform):
                 raise
-            image = annotated_image_shape(self.settings.source, transform)
+            image = annotated_image_shape(self.settings.source, self.leveldb, transform)
         return [(self.batch, *image), (1, 1, 1, 8)][: self.top_count]
 
     def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
         transform = self.param.transform_param
-        if self.settings.backend != DataParameter.LMDB:
-            raise LayerError(
-                "LevelDB databases cannot be read",
-                field=("data_param",),
-                help="write backend: LMDB if it is one, or see `protonet data convert leveldb`",
-            )
         for name in ("crop_h", "crop_w", "noise_param"):
             if transform.HasField(name) and getattr(transform, name):
                 raise LayerError(f"{name} cannot be done", field=("transform_param", name))
@@ -111,6 +106,6 @@ class AnnotatedData(PrefetchedLayer):
             )
         samplers = [*self.param.annotated_data_param.batch_sampler]
         return partial(
-            AnnotatedBatches, self.settings.source, transform, samplers, self.phase == TRAIN,
-            self.batch, dtype, self.position, self.key,
+            AnnotatedBatches, self.settings.source, self.leveldb, transform, samplers,
+            self.phase == TRAIN, self.batch, dtype, self.position, self.key,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from protonet.data.datum_batches import DatumBatches, first_image_shape
 from protonet.data.transformer import Transformer
 from protonet.ir.protonet_pb2 import DataParameter
 
-from .base import TRAIN, Between, LayerError, Shape, SourceMissing
+from .base import TRAIN, Between, LayerError, Shape
 from .data_layer import PrefetchedLayer, about, batch_size, without_effect
 from .registry import register
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @register("Data")
 class Data(PrefetchedLayer):
-    """Images and labels of an LMDB database of Datum records, in the order of their keys.
+    """Images and labels of a database of Datum records, in the order of their keys.
 
     Shapes:     → N×C×H×W, and N labels if there is a second top; N is batch_size. C×H×W are those
                 of the batch's first record, cropped if transform_param says so.
@@ -40,17 +40,7 @@ class Data(PrefetchedLayer):
         self.settings = self.param.data_param
         self.batch = batch_size(self.settings, "data_param")
         self.depth = max(1, self.settings.prefetch)
-        if self.settings.backend != DataParameter.LMDB:
-            stated = self.settings.HasField("backend")
-            path = self.settings.source
-            raise SourceMissing(
-                "LevelDB databases cannot be read"
-                if stated
-                else "the backend is not stated, and its default is LEVELDB, which cannot be read",
-                field=("data_param", "backend") if stated else ("data_param",),
-                help="if the source is an LMDB, write backend: LMDB; otherwise copy it to one: "
-                f"`protonet data convert leveldb {path} {path}_lmdb`",
-            )
+        self.leveldb = self.settings.backend == DataParameter.LEVELDB
         with about("transform_param"):
             self.transformer = Transformer(self.param.transform_param, self.phase == TRAIN)
 
@@ -58,11 +48,11 @@ class Data(PrefetchedLayer):
         return without_effect(self.param, "data_param")
 
     def first_shapes(self) -> list[Shape]:
-        image = first_image_shape(self.settings.source, self.transformer)
+        image = first_image_shape(self.settings.source, self.leveldb, self.transformer)
         return [(self.batch, *image), (self.batch,)][: self.top_count]
 
     def maker(self, dtype: np.dtype) -> Callable[[], BatchMaker[Batch]]:
         return partial(
-            DatumBatches, self.settings.source, self.transformer, self.batch, dtype,
+            DatumBatches, self.settings.source, self.leveldb, self.transformer, self.batch, dtype,
             self.position, self.key,
         )  # fmt: skip

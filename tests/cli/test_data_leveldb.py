@@ -1,86 +1,59 @@
-"""`protonet data convert leveldb`."""
+"""`protonet data` with LevelDB databases."""
 
 from __future__ import annotations
 
 import os
-import sys
-import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from protonet.cli import main
+from protonet.data.leveldb_source import LevelDbSource
 from protonet.data.lmdb_source import LmdbSource
 
-RECORDS = [(b"%08d" % index, bytes([index] * 9)) for index in range(5)]
-
-
-class Database:
-    """As much of plyvel.DB as is used; plyvel itself is not there for every Python."""
-
-    def __init__(self, path: str, create_if_missing: bool) -> None:
-        assert not create_if_missing
-        if (Path(path) / "CURRENT").read_text() == "broken":
-            raise OSError("Corruption: CURRENT file does not end with newline")
-        self.records = RECORDS if (Path(path) / "CURRENT").read_text() else []
-
-    @contextmanager
-    def iterator(self, include_value: bool = True) -> Iterator[Iterator[object]]:
-        yield iter(self.records if include_value else [key for key, _ in self.records])
-
-    def close(self) -> None:
-        self.records = []
+GRAY = Path(__file__).parents[1] / "golden" / "layers" / "Data" / "leveldb_gray_leveldb"
+LEVEL = Path(__file__).parents[1] / "data" / "level"
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the folder of a LevelDB, and a plyvel to read it."""
+    """A working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(
-        sys.modules, "plyvel", types.SimpleNamespace(DB=Database, Error=RuntimeError)
-    )
-    Path("level").mkdir()
-    Path("level/CURRENT").write_text("MANIFEST-000002\n")
     return tmp_path
 
 
-def convert() -> Result:
-    return CliRunner().invoke(main, ["data", "convert", "leveldb", "level", "db"])
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, ["data", *words])
 
 
 def test_records_are_copied_as_they_are() -> None:
-    result = convert()
-    assert (result.exit_code, result.stdout) == (0, "db: 5 records\n")
+    records = [(key.decode(), bytes(value)) for key, value in LevelDbSource(str(LEVEL)).records()]
+    result = run("convert", "leveldb", str(LEVEL), "db")
+    assert (result.exit_code, result.stdout) == (0, f"db: {len(records)} records\n")
     with LmdbSource("db") as source:
         reader = source.reader()
-        assert [bytes(record) for record in reader.read(0, 5)] == [value for _, value in RECORDS]
-        assert [reader.key(i).encode() for i in range(5)] == [key for key, _ in RECORDS]
+        values = [bytes(record) for record in reader.read(0, source.count)]
+        assert [(reader.key(i), value) for i, value in enumerate(values)] == records
         reader.close()
-    assert "db exists" in convert().stderr
+    assert "db exists" in run("convert", "leveldb", str(LEVEL), "db").stderr
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "level: there is no LevelDB"),
-        ("", "level: the database has no records"),
-        ("broken", "level: Corruption"),
-    ],
-)
-def test_what_cannot_be_read_is_told(content: str | None, message: str) -> None:
-    if content is None:
-        os.unlink("level/CURRENT")
-    else:
-        Path("level/CURRENT").write_text(content)
-    result = convert()
+def test_what_cannot_be_read_is_told_and_nothing_is_made() -> None:
+    result = run("convert", "leveldb", "gone", "db")
     assert result.exit_code == 1
-    assert message in result.stderr
+    assert "the database gone is not there" in result.stderr
+    Path("level").mkdir()
+    Path("level/CURRENT").write_text("MANIFEST-000002\n")
+    result = run("convert", "leveldb", "level", "db")
+    assert result.exit_code == 1
+    assert "level/MANIFEST-000002: cannot read this file" in result.stderr
     assert not os.path.exists("db")
 
 
-def test_without_plyvel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "plyvel", None)
-    assert "pip install 'protonet[leveldb]'" in convert().stderr
+def test_they_are_surveyed_verified_and_averaged_where_they_are() -> None:
+    assert "leveldb_gray_leveldb: 5 records" in run("info", str(GRAY)).stdout
+    assert run("verify", str(GRAY)).exit_code == 0
+    assert run("verify", str(LEVEL)).exit_code == 1  # its records are no Datum
+    result = run("mean", str(GRAY), "mean.npy")
+    assert (result.exit_code, Path("mean.npy").exists()) == (0, True)

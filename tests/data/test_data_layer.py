@@ -234,8 +234,8 @@ def test_a_recording_net_does_not_record_what_workers_run(
         ({"transform": "crop_size: 5"}, "5:40", "crop_size 5 does not fit an image of 4×5"),
         ({"transform": "mean_value: 1 mean_value: 2"}, "5:41", "2 mean_value for images of 3"),
         ({"transform": 'mean_file: "gone"'}, "5:40", "the mean file gone is not there"),
-        ({"data": ""}, "4:11", "its default is LEVELDB"),
-        ({"data": "backend: LEVELDB"}, "4:62", "LevelDB databases cannot be read"),
+        ({"data": ""}, "4:11", "db is an LMDB, not a LevelDB"),
+        ({"data": "backend: LEVELDB"}, "4:62", "db is an LMDB, not a LevelDB"),
     ],
 )
 def test_mistakes_are_shown_where_they_are(

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 import PIL.Image
 import pytest
-from small_data import MakeDatabase, MakeNet, numbered
+from small_data import MakeDatabase, MakeNet, numbered, write_leveldb
 
 from protonet import Net
-from protonet.data.datum import encoded_datum_bytes
+from protonet.data.datum import datum_bytes, encoded_datum_bytes
 from protonet.data.idx import write_idx
 from protonet.data.pictures import encode
 from protonet.ir.protonet_pb2 import AnnotatedDatum
@@ -28,6 +28,7 @@ MOST_GROWN = 1 << 16  # bytes in one run of batches
 TEXTS = {  # FOLDER is where the files are
     "raw": 'type: "Data" data_param { source: "FOLDER/raw" backend: LMDB batch_size: 4 }',
     "encoded": 'type: "Data" data_param { source: "FOLDER/encoded" backend: LMDB batch_size: 4 }',
+    "leveldb": 'type: "Data" data_param { source: "FOLDER/level" batch_size: 4 }',
     "augmented": """type: "Data" data_param { source: "FOLDER/raw" backend: LMDB batch_size: 4 }
         transform_param { max_rotation: 9 mirror: true crop_size: 3
           distort_param { hue_prob: 1 hue_delta: 9 } }""",
@@ -62,6 +63,9 @@ TEXTS = {  # FOLDER is where the files are
 def folder(tmp_path: Path, make_database: MakeDatabase) -> Path:
     """A folder with a small data set of each kind."""
     make_database(IMAGES, "raw")
+    write_leveldb(
+        tmp_path / "level", [(b"%d" % i, datum_bytes(each, i)) for i, each in enumerate(IMAGES)]
+    )
     shape = (3, 4, 5)
     make_database([encoded_datum_bytes(encode(i, "jpg"), shape, 1) for i in IMAGES], "encoded")
     boxes = AnnotatedDatum()
