@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from protonet.check.propagation import loss_weights, plan_backward
 from protonet.fillers import fill
 from protonet.ir.document import Document, read_net_document
 from protonet.ir.protonet_pb2 import TEST, FillerParameter, NetParameter, NetState
+from protonet.ir.rules import net_state
 from protonet.ir.upgrade import upgrade_net
 from protonet.layers.base import Layer, LayerError
 from protonet.prototxt.diagnostics import Diagnostic, Error
@@ -55,7 +56,7 @@ class Net:
     ) -> None:
         self.document = document = _document(net)
         if state is None:
-            state = NetState(phase=cast(Any, phase), level=level, stage=stages)
+            state = net_state(document.message, phase, level, stages)
         self.graph: Graph = build_graph(document.message, document.source, state)
         self.diagnostics: list[Diagnostic] = document.diagnostics + self.graph.diagnostics
         if self.graph.failed:

@@ -6,11 +6,11 @@ import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from protonet.ir.document import Document, read_document
 from protonet.ir.layer_weights import Weights
 from protonet.ir.protonet_pb2 import TEST, TRAIN, NetParameter, NetState, Phase, SolverParameter
+from protonet.ir.rules import net_state
 from protonet.layers.base import Shape
 from protonet.prototxt.diagnostics import Diagnostic, Error, Severity, Span
 
@@ -83,10 +83,7 @@ def examine(path: str | os.PathLike[str], options: Options = Options()) -> Exami
 def examine_net(document: Document[NetParameter], options: Options) -> Examination:
     """Judges a net that was read, in each phase that has something to do in it."""
     states = [
-        (
-            Phase.Name(phase),
-            NetState(phase=cast(Any, phase), level=options.level, stage=options.stages),
-        )
+        (Phase.Name(phase), net_state(document.message, phase, options.level, options.stages))
         for phase in options.phases
     ]
     found = Examination(document.source.file, "net")

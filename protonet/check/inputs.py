@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from protonet.ir.document import read_document
 from protonet.ir.protonet_pb2 import NetState, Phase, SolverParameter
-from protonet.ir.rules import layer_is_in
+from protonet.ir.rules import layer_is_in, net_state
 from protonet.layers.base import Shape
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
@@ -41,7 +41,7 @@ def summary_graph(
             )
         )  # fmt: skip
     states = [
-        NetState(phase=cast(Any, Phase.Value(name)), level=level, stage=stages)
+        net_state(document.message, Phase.Value(name), level, stages)
         for name in ([phase] if phase else ["TEST", "TRAIN"])
     ]
     state = next((s for s in states if _has_source(document.message, s)), states[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -62,13 +62,14 @@ def _facts(document: Document[NetParameter], phases: list[str]) -> Facts:
     """Returns shapes and numbers of parameters, as far as they can be known without running."""
     from protonet.caffe.draw import Facts
     from protonet.check.graph import build_graph
-    from protonet.ir.protonet_pb2 import NetState, Phase
+    from protonet.ir.protonet_pb2 import Phase
+    from protonet.ir.rules import net_state
     from protonet.layers.base import shape_text
 
     blobs: dict[str, str] = {}
     layers: dict[str, str] = {}
     for phase in phases:
-        state = NetState(phase=cast(Any, Phase.Value(phase)))
+        state = net_state(document.message, Phase.Value(phase))
         graph = build_graph(document.message, document.source, state, lenient=True, splits=False)
         for name, shape in zip(graph.blob_names, graph.blob_shapes, strict=True):
             if shape is not None:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, cast
+
 from protonet.ir.protonet_pb2 import LayerParameter, NetParameter, NetState, NetStateRule
 from protonet.prototxt.diagnostics import Diagnostic
 from protonet.prototxt.source import Path, SourceMap
 
-__all__ = ["filter_net", "layer_is_in", "rule_matches"]
+__all__ = ["filter_net", "layer_is_in", "net_state", "rule_matches"]
+
+
+def net_state(
+    net: NetParameter, phase: int, level: int = 0, stages: Iterable[str] = ()
+) -> NetState:
+    """Returns the state that a net is built for: the stages in its file and those asked for.
+
+    Its level is the one asked for, whatever the file says, as in Caffe.
+    """
+    state = NetState(phase=cast(Any, phase), level=level, stage=net.state.stage)
+    state.stage.extend(stages)
+    return state
 
 
 def rule_matches(rule: NetStateRule, state: NetState) -> bool:

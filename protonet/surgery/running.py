@@ -31,7 +31,7 @@ def running_net(
     if size is not None:
         trained = trained.copy()
         resize_input(trained, size, batch=1, note=False)
-    net = Net(trained.document(), phase, dtype=dtype, seed=seed)
+    net = Net(trained.document(), state=trained.state(phase), dtype=dtype, seed=seed)
     for name, blobs in net.params.items():
         for blob, array in zip(blobs, trained.blobs.get(name, ()), strict=False):
             np.copyto(blob.data, array.reshape(blob.shape), casting="same_kind")

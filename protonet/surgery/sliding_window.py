@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from protonet.check.graph import build_graph
 from protonet.check.memory import machine_memory_bytes, memory_bytes
-from protonet.ir.protonet_pb2 import TEST, NetState
 from protonet.layers.base import shape_text
 from protonet.plan import compile
 from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
@@ -188,7 +187,7 @@ class SlidingWindow:
     def _needed_bytes(self, size: tuple[int, int]) -> int:
         resized = self.sliding.trained.copy()
         resize_input(resized, size, batch=1, note=False)
-        graph = build_graph(resized.net, resized.source, NetState(phase=TEST), splits=True)
+        graph = build_graph(resized.net, resized.source, resized.state(), splits=True)
         return memory_bytes(graph)
 
     def _part(self, image: npt.NDArray[Any], down: range, across: range) -> Scores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from protonet.ir.protonet_pb2 import TEST, LayerParameter, NetParameter, NetState
+from protonet.ir.protonet_pb2 import LayerParameter, NetParameter
 from protonet.ir.rules import layer_is_in
 from protonet.layers.base import shape_text
 from protonet.layers.registry import layer_class
@@ -163,7 +163,7 @@ def _indices(trained: TrainedNet, name: str) -> list[int]:
 
 def _blob(trained: TrainedNet, name: str, *, inputs: bool = False) -> str:
     """Returns the blob of that name, or the one that the layer of that name makes."""
-    state = NetState(phase=TEST)
+    state = trained.state()
     layers = [layer for layer in trained.net.layer if layer_is_in(layer, state)]
     blobs = {top for layer in layers for top in layer.top}
     if name in blobs:

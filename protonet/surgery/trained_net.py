@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from protonet.ir.document import Document, read_net_document
 from protonet.ir.files import FilePath, atomic_write
 from protonet.ir.layer_weights import Weights
 from protonet.ir.protonet_pb2 import TEST, TRAIN, LayerParameter, NetParameter, NetState
-from protonet.ir.rules import layer_is_in
+from protonet.ir.rules import layer_is_in, net_state
 from protonet.ir.weights import read_weights, write_weights
 from protonet.layers.base import shape_text
 from protonet.prototxt import format_text
@@ -74,6 +75,11 @@ class TrainedNet:
         blobs = {name: arrays for name, arrays in found.blobs.items() if name in names}
         return TrainedNet(bare, self.source.remapped(moves), blobs, found.changes)
 
+    def state(self, phase: int = TEST) -> NetState:
+        """Returns what the include and exclude rules are judged by: the net's own level and stages,
+        in this phase."""
+        return net_state(self.net, phase, self.net.state.level)
+
     def view(self, phase: int = TEST) -> PhaseView:
         """Returns the net as this phase sees it. Raises Error if it is wrong."""
         found = self._view(phase)
@@ -83,12 +89,12 @@ class TrainedNet:
 
     def views(self) -> list[PhaseView]:
         """Returns the phases that the net is meant for, TEST first. Raises Error if it is wrong."""
-        states = [(name, _state(phase)) for name, phase in (("TEST", TEST), ("TRAIN", TRAIN))]
+        states = [(name, self.state(phase)) for name, phase in (("TEST", TEST), ("TRAIN", TRAIN))]
         meant, _ = meant_phases(self.net, states, self.source)
         return [self.view(state.phase) for _, state in meant]
 
     def _view(self, phase: int) -> PhaseView:
-        state = _state(phase)
+        state = self.state(phase)
         graph = build_graph(self.net, self.source, state, lenient=True, splits=False)
         indices = [i for i, layer in enumerate(self.net.layer) if layer_is_in(layer, state)]
         return PhaseView(phase, graph, indices)
@@ -194,12 +200,15 @@ class TrainedNet:
         return found
 
 
-def read_trained_net(net: FilePath, weights: FilePath | None = None) -> TrainedNet:
-    """Reads a net and, if they are given, its weights. Raises Error if they do not fit."""
+def read_trained_net(
+    net: FilePath, weights: FilePath | None = None, stages: Sequence[str] = ()
+) -> TrainedNet:
+    """Reads a net and, if they are given, its weights. Raises Error if they do not fit.
+
+    `stages` become part of the net's state, by which its rules are judged.
+    """
     document = read_net_document(os.fspath(net))
+    if stages:
+        document.message.state.stage.extend(stages)
     found = TrainedNet(document.message, document.source)
     return found.with_weights(read_weights(weights)) if weights is not None else found
-
-
-def _state(phase: int) -> NetState:
-    return NetState(phase=cast(Any, phase))

@@ -331,6 +331,13 @@ def test_level_and_stages_choose_the_layers(
     assert [name for name in net.blobs if "data" not in name] == made
 
 
+def test_stages_in_the_file_count_and_its_level_does_not(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text('state { stage: "A" level: 1 }' + RULES)
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST, stages=["B"])
+    made = [name for name in net.blobs if "data" not in name]
+    assert made == ["always", "low", "a", "ab"]
+
+
 def test_the_arguments_of_net_may_all_be_given_in_order(deploy_file: str, tmp_path: Path) -> None:
     net = caffe.Net(deploy_file, caffe.TEST)
     net.save(str(tmp_path / "w"))
