@@ -94,6 +94,20 @@ def test_inputs_of_a_net_for_use_have_the_shapes_that_are_asked_for(folder: Path
         assert words in done.stderr
 
 
+def test_stages_choose_the_layers_of_a_part(folder: Path) -> None:
+    given = 'name: "data" type: "DummyData" top: "data" include { phase: TEST stage: "few" }'
+    shape = "dummy_data_param { shape { dim: 4 dim: 3 dim: 8 dim: 8 } }"
+    body = conv("conv1", "data", 4, 3) + fc("fc", "conv1", 5)
+    Path("staged.prototxt").write_text(f"layer {{ {given} {shape} }}\n{body}")
+    few = ["staged.prototxt", "--stage", "few"]
+    for out, *words in (("for_use", "deploy", *few), ("part", "extract", *few, "--to", "conv1")):
+        assert run(*words, "--out-net", out).exit_code == 0
+        read_trained_net(out).view()  # without the stage being said again
+        done = run(*(word for word in words if word not in few[1:]), "--out-net", out)
+        assert done.exit_code == 1
+        assert "include and exclude rules leave that layer out" in done.stderr
+
+
 REFUSED = {
     "one file for both": (["--out-net", "same", "--out-weights", "./same"], "are one file"),
     "a folder as the net": (["--out-net", "folder", "--out-weights", "w"], "this is a folder"),

@@ -28,8 +28,17 @@ def net_and_weights(function: F) -> F:
     return function
 
 
-def read(net: str, weights: str | None, out_net: str | None, out_weights: str | None) -> TrainedNet:
-    """Reads what an operation works on. Raises Error if it is wrong, or nothing is to be written"""
+def read(
+    net: str,
+    weights: str | None,
+    out_net: str | None,
+    out_weights: str | None,
+    stages: Sequence[str] = (),
+) -> TrainedNet:
+    """Reads what an operation works on, as of these stages.
+
+    Raises Error if it is wrong, or nothing is to be written.
+    """
     from protonet.prototxt.diagnostics import Error
     from protonet.surgery.trained_net import read_trained_net
 
@@ -37,7 +46,7 @@ def read(net: str, weights: str | None, out_net: str | None, out_weights: str | 
         raise Error("say where to write: --out-net FILE and, for weights, --out-weights FILE")
     if out_weights is not None and weights is None:
         raise Error("there are no weights to write: give WEIGHTS after NET")
-    return read_trained_net(net, weights)
+    return read_trained_net(net, weights, stages)
 
 
 def finish(done: TrainedNet, out_net: str | None, out_weights: str | None) -> None:

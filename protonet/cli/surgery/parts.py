@@ -9,6 +9,12 @@ from .options import finish, net_and_weights, pairs, read
 __all__ = ["deploy", "drop", "extract", "merge", "prune_dead", "rename", "upgrade"]
 
 
+_stages = click.option(
+    "--stage", "stages", multiple=True, metavar="NAME",
+    help="A stage for include and exclude rules; may be repeated.",
+)  # fmt: skip
+
+
 @click.command()
 @net_and_weights
 @click.option(
@@ -17,6 +23,7 @@ __all__ = ["deploy", "drop", "extract", "merge", "prune_dead", "rename", "upgrad
     "by its name, with the batch, which may be repeated.",
 )  # fmt: skip
 @click.option("--all-heads", is_flag=True, help="Keep auxiliary classifiers too.")
+@_stages
 def deploy(
     net: str,
     weights: str | None,
@@ -24,13 +31,14 @@ def deploy(
     out_weights: str | None,
     shapes: tuple[str, ...],
     all_heads: bool,
+    stages: tuple[str, ...],
 ) -> None:
     """Make the net for use of the net that trains: data and losses out, Input and Softmax in."""
     from protonet.surgery.deploy import deploy as operate
 
     named = dict(_shape(text) for text in shapes)
     done = operate(
-        read(net, weights, out_net, out_weights),
+        read(net, weights, out_net, out_weights, stages),
         shape=named.pop("", None), shapes=named, all_heads=all_heads,
     )  # fmt: skip
     finish(done, out_net, out_weights)
@@ -57,6 +65,7 @@ def _shape(text: str) -> tuple[str, list[int]]:
     "--from", "inputs", multiple=True, metavar="BLOB",
     help="A blob that becomes an input; may be repeated.",
 )  # fmt: skip
+@_stages
 def extract(
     net: str,
     weights: str | None,
@@ -64,11 +73,12 @@ def extract(
     out_weights: str | None,
     outputs: tuple[str, ...],
     inputs: tuple[str, ...],
+    stages: tuple[str, ...],
 ) -> None:
     """Keep the layers of phase TEST that lead to an output, from the inputs or from the start."""
     from protonet.surgery.subnet import extract as operate
 
-    done = operate(read(net, weights, out_net, out_weights), outputs, inputs)
+    done = operate(read(net, weights, out_net, out_weights, stages), outputs, inputs)
     finish(done, out_net, out_weights)
 
 
