@@ -9,12 +9,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from small_training import write_small, write_solver
+from small_training import NET, write_small, write_solver
 
 from protonet.cli import main
 from protonet.net import Net
@@ -231,7 +230,7 @@ def test_a_signal_ends_a_training_with_a_snapshot_and_the_way_on(
     process = started("solver.prototxt")
     wait_until_it_runs(process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0
     assert "once more to stop at once" in err
     assert "Optimization stopped early." in out
@@ -241,17 +240,31 @@ def test_a_signal_ends_a_training_with_a_snapshot_and_the_way_on(
     assert run("solver.prototxt", "--resume", state[1]).exit_code == 0
 
 
+SLOW_LAYER = """
+import caffe
+class Slow(caffe.Layer):
+    told = False
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): pass
+    def forward(self, bottom, top):
+        if not self.told: print("it runs", flush=True)
+        self.told = True
+    def backward(self, top, propagate_down, bottom): pass
+"""
+
+
 def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
-    write_small(folder, iter_size=10**9)  # an iteration that takes for ever
-    process = started("solver.prototxt")
+    slow = 'layer { name: "slow" type: "Python" bottom: "y" python_param { %s } }'
+    (folder / "slow.py").write_text(SLOW_LAYER)
+    write_small(folder, NET + slow % 'module: "slow" layer: "Slow"', iter_size=10**9)
+    process = started("solver.prototxt", "--allow-python-layers")
     assert process.stdout is not None
-    assert "Solving" in process.stdout.readline()
-    time.sleep(0.2)
+    assert "it runs\n" in process.stdout
     assert process.stderr is not None
     process.send_signal(signal.SIGINT)
     assert "stopping" in process.stderr.readline() + process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGINT
 
 
