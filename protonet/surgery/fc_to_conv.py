@@ -48,6 +48,7 @@ def fc_to_conv(
     plans = [(view, plan_fc_to_conv(trained, view)) for view in views]
     plan = _joined([plan for _, plan in plans])
     if not plan.converted and not plan.pooled:
+        _judge_shapes(trained, views)
         message = "no InnerProduct layer of this net sees a plane: there is nothing to convert"
         raise Error(Diagnostic("E502", message, (trained.source.start,)))
     found = trained.copy()
@@ -83,6 +84,18 @@ def _some(names: Sequence[str]) -> str:
     left = len(distinct) - _FEW
     many = f"{quoted} and {left} more" if left > 0 else quoted
     return f"layer {many}" if len(distinct) == 1 else f"layers {many}"
+
+
+def _judge_shapes(trained: TrainedNet, views: list[PhaseView]) -> None:
+    """Raises Error if it is not known whether an InnerProduct sees a plane."""
+    for view in views:
+        for node, index in zip(view.graph.nodes, view.indices, strict=True):
+            if node.param.type == "InnerProduct" and node.bottom_shapes[:1] == [None]:
+                raise trained.refusal(
+                    index, f'the shape of "{node.param.bottom[0]}" is not known: it follows from '
+                    "data that are not there",
+                    help="make a net for use of this one first: protonet surgery deploy --shape",
+                )  # fmt: skip
 
 
 def _joined(plans: list[FcPlan]) -> FcPlan:

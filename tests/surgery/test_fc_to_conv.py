@@ -259,3 +259,13 @@ def test_trained_lenet_slides_as_it_reads_each_window(shared: Path) -> None:
     (found,) = verify_sliding(net, fc_to_conv(net), values)
     assert found.differences.shape == (9, 6)
     assert found.differences.max() <= 1e-5
+
+
+def test_net_whose_data_are_not_there_is_not_called_one_without_planes() -> None:
+    data = (
+        'layer { name: "data" type: "Data" top: "data" data_param { source: "x" batch_size: 1 } }'
+    )
+    text = data + conv("conv1", "data", 4, 3) + fc("fc", "conv1", 5)
+    document = net_document(text, "net.prototxt")
+    with pytest.raises(Error, match=r'the shape of "conv1" is not known(.|\n)*surgery deploy'):
+        fc_to_conv(TrainedNet(document.message, document.source))
