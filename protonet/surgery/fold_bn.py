@@ -184,6 +184,9 @@ class _Folding:
             return f'layer "{layer.name}" shares its weights'
         if len(layer.bottom) > 1:
             return f'layer "{layer.name}" has several bottoms'
+        rank = len(self.graph.nodes[node].bottom_shapes[0] or ())
+        if _settings(layer).axis not in (1, 1 - rank if rank else 1):
+            return f'layer "{layer.name}" works along another axis than that of the channels'
         return None
 
     def _why_not_forward(self, readers: list[int], last: int, run: _Affine) -> str | None:
@@ -196,9 +199,9 @@ class _Folding:
             reason = self._why_not_changed(node)
             if reason is not None:
                 return reason
-            shape = self.graph.nodes[node].bottom_shapes[0] or ()
             bound = self.graph.nodes[node].layer
-            window = bound.window(len(shape)) if bound is not None else None
+            # Filters have as many axes as what they read, whose shape may follow from lost data.
+            window = bound.window(self.found.blobs[layer.name][0].ndim) if bound else None
             shifted = bool(np.any(run.summand != 0))
             if layer.type == "Deconvolution" and shifted:
                 return f'the edges of layer "{layer.name}" would lack its summand'

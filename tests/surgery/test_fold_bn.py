@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from surgery_nets import conv, fc, image, layer, output, trained
 
+from protonet.ir.document import net_document
 from protonet.surgery.fold_bn import fold_batch_norm
+from protonet.surgery.trained_net import TrainedNet
 
 DATA = image(2, 4, 7, 8)
 BEFORE = {
@@ -105,13 +107,31 @@ def test_bn_with_statistics_of_the_batch_stays_and_the_reason_is_told() -> None:
         + layer("sum", "Eltwise", "one bn"),
         conv("one", "data", 4, 1)
         + layer("bn", "BatchNorm", "one", "batch_norm_param { use_global_stats: false }", "one"),
+        norm("data", "data") + fc("two", "data", 6, "axis: 2"),
+        fc("one", "data", 4, "axis: 2") + norm("one", "one"),
     ],
-    ids=["before padding", "after ReLU", "others read it", "statistics of the batch"],
+    ids=[
+        "before padding", "after ReLU", "others read it", "statistics of the batch",
+        "before weights of another axis", "after weights of another axis",
+    ],
 )  # fmt: skip
 def test_norm_that_cannot_be_folded_stays_and_the_reason_is_told(text: str) -> None:
     assert "BatchNorm" in _types(DATA + text)
     told = fold_batch_norm(trained(DATA + text)).changes
     assert any('layer "bn" (BatchNorm) stays: ' in line for line in told)
+
+
+@pytest.mark.parametrize(("padding", "layers"), [("", 2), ("pad: 1", 3)])
+def test_norm_is_folded_where_shapes_follow_from_data_that_are_not_there(
+    padding: str, layers: int
+) -> None:
+    body = layer("bn", "BatchNorm", "data") + conv("two", "bn", 6, 3, padding)
+    data = (
+        'layer { name: "data" type: "Data" top: "data" data_param { source: "x" batch_size: 1 } }'
+    )
+    document = net_document(data + body, "net.prototxt")
+    net = TrainedNet(document.message, document.source, trained(DATA + body).blobs)
+    assert len(fold_batch_norm(net).net.layer) == layers
 
 
 def test_scale_alone_is_folded_before_padding_if_it_adds_nothing() -> None:
