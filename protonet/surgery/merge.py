@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from protonet.layers.base import shape_text
 from protonet.prototxt.diagnostics import Diagnostic, Error, nearest
@@ -20,8 +20,9 @@ def merge(
     """Returns the layers of both nets; `joints` says which blob of the first takes the place of
     which input of the second (first's blob → second's input).
 
-    `prefix` goes before all names of the second's layers, parameters and blobs. Raises Error if
-    names of the two clash, or a joint has no such blob or another shape.
+    Where both read an input, both read it as it is fed: what a layer makes in its place gets that
+    layer's name. `prefix` goes before all names of the second's layers, parameters and blobs.
+    Raises Error if names of the two clash, or a joint has no such blob or another shape.
     """
     here, there = first.view().graph, second.view().graph
     for blob, taken in joints.items():
@@ -43,6 +44,11 @@ def merge(
     joined = {prefix + taken: blob for blob, taken in joints.items()}
     other = rename(second, prefix=prefix) if prefix else second.copy()
     found = first.copy()
+    fed = {top for layer in found.net.layer if layer.type == "Input" for top in layer.top}
+    _leave_in_place(found, fed.intersection(joints))
+    told = len(other.changes)
+    _leave_in_place(other, set(joined))
+    found.changes += other.changes[told:]
     names = {layer.name for layer in found.net.layer}
     blobs = {top for layer in found.net.layer for top in layer.top}
     parameters = {spec.name for layer in found.net.layer for spec in layer.param if spec.name}
@@ -79,3 +85,20 @@ def merge(
     found.source = SourceMap()
     found.view()
     return found
+
+
+def _leave_in_place(trained: TrainedNet, inputs: Collection[str]) -> None:
+    """Lets what layers make in the place of these inputs be blobs of their own, in the net that is
+    given."""
+    taken = {name for layer in trained.net.layer for name in layer.top}
+    names: dict[str, str] = {}
+    for layer in trained.net.layer:
+        for position, name in enumerate(layer.bottom):
+            layer.bottom[position] = names.get(name, name)
+        for position, name in enumerate(layer.top):
+            if name in inputs and name in layer.bottom:
+                names[name] = layer.name if layer.name not in taken else f"{layer.name}/{name}"
+                trained.changes.append(
+                    f'layer "{layer.name}" makes "{names[name]}" of "{name}", not in its place'
+                )
+            layer.top[position] = names.get(name, name)
