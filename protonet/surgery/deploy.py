@@ -93,16 +93,19 @@ def deploy(
 
 def _only_for_losses(graph: Graph, blob: str) -> bool:
     """Says whether a blob is read, directly or made into others, by losses and accuracies only."""
-    readers = [node.param for node in graph.nodes if blob in node.param.bottom]
-    return all(
-        _is_loss(reader)
-        or reader.type == "Silence"
-        or (
-            reader.type in _MADE_OF_LABELS
-            and all(top != blob and _only_for_losses(graph, top) for top in reader.top)
-        )
-        for reader in readers
-    )
+    waiting, ends = [blob], 0
+    for name in waiting:
+        readers = [node.param for node in graph.nodes if name in node.param.bottom]
+        for reader in readers:
+            if _is_loss(reader) or reader.type == "Silence":
+                ends += 1
+            elif reader.type in _MADE_OF_LABELS and name not in reader.top:
+                waiting += reader.top
+            else:
+                return False
+        if name == blob and not readers:
+            return True
+    return ends > 0
 
 
 def _is_loss(layer: LayerParameter) -> bool:
