@@ -27,7 +27,7 @@ class FcPlan:
     converted: dict[int, Volume] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     pooled: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    edits: dict[int, tuple[str, Edit]] = field(default_factory=dict)
+    edits: dict[int, list[tuple[str, Edit]]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -241,7 +241,7 @@ class _Walk:
         return None
 
     def _edit(self, index: int, words: str, change: Edit) -> None:
-        self.plan.edits[index] = (words, change)
+        self.plan.edits.setdefault(index, []).append((words, change))
 
 
 def _settings(layer: LayerParameter) -> Any:

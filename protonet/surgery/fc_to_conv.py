@@ -57,11 +57,13 @@ def fc_to_conv(
         _convert(found, index, volume)
     for index, plane in plan.pooled.items():
         _pool_window(found, index, plane)
-    for index, (words, change) in plan.edits.items():
-        change(found.net.layer[index])
-        found.changes.append(f'layer "{found.net.layer[index].name}": {words}')
-    renamed = _remove_flattening(found, plan, views)
-    renamed |= _rename(found, plan.converted, suffix)
+    for index, edits in plan.edits.items():
+        for words, change in edits:
+            change(found.net.layer[index])
+            found.changes.append(f'layer "{found.net.layer[index].name}": {words}')
+    flattened = _remove_flattening(found, plan, views)
+    renamed = _rename(found, plan.converted, suffix)
+    renamed |= {old: renamed.get(new, new) for old, new in flattened.items()}
     gone = {i for i in plan.removed if found.net.layer[i].type != "Split"}
     found = found.without(gone)
     found.changes += plan.remarks
@@ -205,25 +207,29 @@ def _remove_flattening(
     alias: dict[str, str] = {}
     for index in sorted(plan.removed):
         layer = found.net.layer[index]
-        if any(_needs_copy(view.graph, layer) for view in views):
+        source = alias.get(layer.bottom[0], layer.bottom[0])
+        if any(_needs_copy(view.graph, layer, source) for view in views):
             layer.type = "Split"
             layer.ClearField("flatten_param")
             layer.ClearField("reshape_param")
             found.changes.append(f'layer "{layer.name}": a copy instead of a vector')
             continue
-        source = layer.bottom[0]
-        alias[layer.top[0]] = alias.get(source, source)
+        alias[layer.top[0]] = source
         found.changes.append(f'layer "{layer.name}" ({layer.type}) removed')
     rename_blobs(found.net, alias)
     return alias
 
 
-def _needs_copy(graph: Graph, layer: LayerParameter) -> bool:
-    """Says whether others read the layer's bottom while its top is worked on in place."""
-    top, bottom = layer.top[0], layer.bottom[0]
+def _needs_copy(graph: Graph, layer: LayerParameter, source: str) -> bool:
+    """Says whether others read what a layer flattens, which is a flattened `source`, while its top
+    is worked on in place, or is an output of its own."""
+    top = layer.top[0]
     in_place = any(top in n.param.bottom and top in n.param.top for n in graph.nodes)
-    readers = sum(list(node.param.bottom).count(bottom) for node in graph.nodes)
-    return in_place and readers > 1
+    shared = any(
+        sum(list(node.param.bottom).count(blob) for node in graph.nodes) > 1
+        for blob in (layer.bottom[0], source)
+    )
+    return (in_place or top in graph.outputs) and shared
 
 
 def _rename(found: TrainedNet, converted: dict[int, Volume], suffix: str) -> dict[str, str]:

@@ -28,6 +28,10 @@ HEADS = {
     "no bias": fc("fc1", "pool1", 6, "bias_term: false") + fc("fc", "fc1", 5, "bias_term: false"),
     "transposed": fc("fc1", "pool1", 6, "transpose: true") + fc("fc", "fc1", 5, "transpose: true"),
     "negative axis": fc("fc1", "pool1", 6, "axis: -3") + fc("fc", "fc1", 5, "axis: -1"),
+    "Scale and Bias over all axes from the last on": fc("fc1", "pool1", 6)
+    + layer("scale", "Scale", "fc1", "scale_param { axis: -1 num_axes: -1 }", top="fc1")
+    + layer("bias", "Bias", "fc1", "bias_param { axis: -1 num_axes: -1 }", top="fc1")
+    + fc("fc", "fc1", 5),
     "BatchNorm, Scale and PReLU between": fc("fc1", "pool1", 6)
     + layer("bn", "BatchNorm", "fc1", top="fc1")
     + layer("scale", "Scale", "fc1", "scale_param { bias_term: true axis: -1 }", top="fc1")
@@ -128,6 +132,21 @@ def test_flattening_that_others_need_as_it_is_stays() -> None:
     text = BASE + layer("flat", "Flatten", "pool1") + fc("fc", "pool1", 5)
     slid = fc_to_conv(trained(text))
     assert [one.type for one in slid.trained.net.layer][-2:] == ["Flatten", "Convolution"]
+
+
+def test_reshaped_vector_that_is_an_output_beside_others_stays_one() -> None:
+    shape = "reshape_param { shape { dim: 0 dim: -1 dim: 1 dim: 1 } }"
+    text = BASE + fc("fa", "pool1", 5) + layer("map", "Reshape", "fa", shape) + fc("fb", "fa", 3)
+    graph = fc_to_conv(trained(text), size=(15, 15)).trained.view().graph
+    shapes = {name: graph.blob_shapes[graph.blob_names.index(name)] for name in graph.outputs}
+    assert shapes == {"map": (1, 5, 4, 3), "fb-conv": (1, 3, 4, 3)}
+
+
+def test_names_of_blobs_are_told_through_all_that_goes() -> None:
+    text = BASE + fc("fa", "pool1", 5) + layer("flat", "Flatten", "fa")
+    slid = fc_to_conv(trained(text + layer("last", "Flatten", "flat")))
+    assert slid.trained.view().graph.outputs == ["fa-conv"]
+    assert slid.renamed == {"fa": "fa-conv", "flat": "fa-conv", "last": "fa-conv"}
 
 
 def test_flattened_copy_that_is_worked_on_in_place_leaves_the_original_alone() -> None:

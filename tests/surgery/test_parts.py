@@ -132,6 +132,20 @@ def test_two_nets_read_one_input_under_a_prefix() -> None:
     np.testing.assert_array_equal(output(both, VALUES, "b/fa"), output(second, VALUES, "fa"))
 
 
+def test_two_nets_that_change_their_input_in_place_both_read_it_as_it_is_fed() -> None:
+    text = (
+        image(1, 2, 6, 6)
+        + layer("half", "Power", "data", "power_param { scale: 0.5 shift: 1 }", top="data")
+        + layer("relu", "ReLU", "data", top="data")
+        + fc("fc", "data", 3)
+    )
+    first, second = trained(text, 1), trained(text, 2)
+    both = merge(first, second, {"data": "data"}, prefix="b/")
+    assert sorted(both.view().graph.outputs) == ["b/fc", "fc"]
+    np.testing.assert_array_equal(output(both, VALUES, "fc"), output(first, VALUES, "fc"))
+    np.testing.assert_array_equal(output(both, VALUES, "b/fc"), output(second, VALUES, "fc"))
+
+
 def test_names_that_both_nets_have_are_refused() -> None:
     with pytest.raises(Error, match=r'both nets have layer "conv1".*\n.*--prefix'):
         merge(trained(TWO_HEADS), trained(TWO_HEADS), {"data": "data"})
@@ -221,6 +235,12 @@ def trained_without_data(text: str) -> TrainedNet:
 
     document = net_document(text, "net.prototxt")
     return TrainedNet(document.message, document.source)
+
+
+def test_net_of_which_parts_are_only_reshaped_keeps_them() -> None:
+    halves = layer("halves", "Slice", "data", top="a b") + layer("flat", "Flatten", "b")
+    net = trained(image(1, 2, 6, 6) + halves)
+    assert _layers(deploy(net)) == ["data", "halves", "flat"]
 
 
 def test_net_is_judged_in_the_phases_it_is_meant_for() -> None:
