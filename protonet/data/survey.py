@@ -43,7 +43,7 @@ def survey(path: str, examples: int = 0, progress: Progress = no_progress) -> Su
                 continue
             found.shapes[record.image.shape] += 1
             is_bytes = record.image.dtype == np.uint8
-            found.kinds["encoded" if record.encoded else "bytes" if is_bytes else "floats"] += 1
+            found.kinds["encoded" if record.encoded else "raw" if is_bytes else "floats"] += 1
             found.labels[record.label] += 1
             if record.number in chosen:
                 found.examples.append(record.image.copy())

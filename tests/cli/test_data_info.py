@@ -61,7 +61,7 @@ def test_images_of_two_sizes_have_no_mean() -> None:
 
 def test_info_counts_sizes_and_labels() -> None:
     lines = run("info", "db").stdout.splitlines()
-    assert lines[0] == "db: 5 records (5 bytes)"
+    assert lines[0] == "db: 5 records (5 raw)"
     assert lines[2].split() == ["3×4×5", "5"]
     assert [line.split()[:2] for line in lines[4:]] == [["0", "2"], ["1", "2"], ["2", "1"]]
     assert lines[4].count("█") == 2 * lines[6].count("█")
