@@ -21,8 +21,11 @@ import numpy as np
 from ._native import ffi, lib
 
 WAY_WINOGRAD = int(lib.WAY_WINOGRAD)  # of those that convolution_pack tells
+WAY_STRIPS, WAY_TILES = int(lib.WAY_STRIPS), int(lib.WAY_TILES)
 
 __all__ = [
+    "WAY_STRIPS",
+    "WAY_TILES",
     "WAY_WINOGRAD",
     "Tape",
     "call",
@@ -162,7 +165,8 @@ def pointers(buffers: Iterable[Any]) -> Any:
 
 
 def isa() -> str:
-    """Returns the instruction set in use: avx512, avx2, neon, portable or scalar."""
+    """Returns the instruction set in use: amx (avx512, and tiles in plans), avx512, avx2, neon,
+    portable or scalar."""
     return str(ffi.string(lib.isa_name()).decode())
 
 

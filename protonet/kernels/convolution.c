@@ -2,27 +2,6 @@
  * shared among the team image by image, or inside the one image; the choice depends on the
  * shape alone, and so do the bits. */
 
-typedef struct {
-    int64_t taps, out, plane;        /* elements of a filter plane, an output plane, an input plane */
-    int64_t in_group, out_group;     /* channels of a group */
-    int64_t depth;                   /* in_group * taps: the product's inner size */
-    int pointwise;                   /* the columns are the image itself */
-} FN(extent);
-
-static FN(extent) FN(extent_of)(const convolution_args *s) {
-    FN(extent) e;
-    e.taps = FN(product_of)(s->kernel, s->axes);
-    e.out = FN(product_of)(s->out, s->axes);
-    e.plane = FN(product_of)(s->size, s->axes);
-    e.in_group = s->channels / s->group;
-    e.out_group = s->outputs / s->group;
-    e.depth = e.in_group * e.taps;
-    e.pointwise = e.taps == 1;
-    for (int64_t i = 0; i < s->axes; i++)
-        e.pointwise = e.pointwise && s->stride[i] == 1 && s->pad[i] == 0;
-    return e;
-}
-
 /* C = A B (+ beta C), on the team or on this thread alone. */
 static void FN(multiply)(int shared, const real *a, int64_t a_row, int64_t a_column, const real *b,
                          int64_t b_row, int64_t b_column, real *c, int64_t m, int64_t n, int64_t k,
@@ -35,14 +14,6 @@ static void FN(multiply)(int shared, const real *a, int64_t a_row, int64_t a_col
         FN(product_shared)(&p);
     else
         FN(product_alone)(&p);
-}
-
-/* Elements from one image of x, and of y, to the next. */
-INLINE int64_t FN(x_step)(const convolution_args *s, const FN(extent) *e) {
-    return s->x_image ? s->x_image : s->channels * e->plane;
-}
-INLINE int64_t FN(y_step)(const convolution_args *s, const FN(extent) *e) {
-    return s->y_image ? s->y_image : s->outputs * e->out;
 }
 
 /* The readable way: columns written out, then one product per group. */
@@ -140,6 +111,18 @@ KERNEL(convolution_pack) {
     size[0] = 0;
     size[1] = WAY_AS_THEY_ARE;
     if (FN(is_depthwise)(s) || s->by_columns) return;
+    if (FN(strips_pay)(s)) {
+        size[0] = FN(strips_size)(s);
+        size[1] = WAY_STRIPS;
+        if (a->packed) FN(strips_pack)(s, a->packed);
+        return;
+    }
+    if (FN(tiles_pay)(s)) {
+        size[0] = FN(tiled_filters_size)(s);
+        size[1] = WAY_TILES;
+        if (a->packed) FN(tiled_filters)(s, a->packed);
+        return;
+    }
     if (FN(forward_by_winograd)(s, &e)) {
         size[0] = FN(winograd_groups_size)(s, 0);
         size[1] = WAY_WINOGRAD;
@@ -168,6 +151,14 @@ KERNEL(convolution) {
     if (a->n == 0) return;
     if (FN(is_depthwise)(a)) {
         FN(depthwise)(a);
+        return;
+    }
+    if (a->packed && FN(strips_pay)(a)) {
+        FN(strips_convolve)(a);
+        return;
+    }
+    if (a->packed && FN(tiles_pay)(a)) {
+        FN(tiled_convolve)(a);
         return;
     }
     FN(extent) e = FN(extent_of)(a);

@@ -1,8 +1,12 @@
 /* The kernels, family by family, for one `real` of one instruction set. */
 #include "transcendental.h"
 #include "gemm.c"
+#include "tiled.c"
 #include "matmul.c"
 #include "im2col.c"
+#include "extents.c"
+#include "tiled_convolution.c"
+#include "tiled_strips.c"
 #include "filters.c"
 #include "row_ends.c"
 #include "planewise.c"

@@ -54,6 +54,7 @@ typedef struct {
     int64_t a_row; int64_t a_column; int64_t b_row; int64_t b_column; int64_t c_row;
     double beta;
     epilogue_args store; const void *packed;
+    int64_t tiles; /* 1: a packed B may be multiplied by AMX tiles (amx.h), with their error */
 } matmul_args;
 /* size (int64[2]) = the bytes of B packed, 0 if the product reads it as it is, and which way that
  * is: what is packed for one way does for all shapes that take it. packed, if not NULL, is filled. */
@@ -70,9 +71,10 @@ typedef struct {
     epilogue_args store;
     const void *packed; /* the weights as convolution_pack left them, or NULL */
     int64_t x_image; int64_t y_image; /* elements from one image to the next, 0: no gap */
-    int64_t pool; /* 1: y is the greatest of each 2×2 outputs; WAY_WINOGRAD, out even, no residual */
+    int64_t pool; /* 1: y is the greatest of each 2×2 outputs, for ways that can: out even, no residual */
+    int64_t tiles; /* 1: packed weights may be multiplied by AMX tiles (amx.h), with their error */
 } convolution_args;
-enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS };
+enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS };
 /* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
 typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;
 /* dx from dy; dx is set, not added to. */

@@ -104,6 +104,34 @@ static void FN(dots)(const matmul_args *s, const FN(finish) *finish) {
     }
 }
 
+/* ---- tiles ------------------------------------------------------------------------------------ */
+
+#if defined(__AVX512F__) && REAL_IS_FLOAT
+static int FN(tiled_matmul_pays)(const matmul_args *s) {
+    if (!s->tiles || !amx_supported() || s->a_column != 1) return 0;
+    return FN(tiled_cost)(s->m, s->n, s->k, 1.5, 0) < (double)(s->m * s->n) * (double)s->k / 13;
+}
+
+static void FN(tiled_matmul)(const matmul_args *s, const FN(finish) *finish) {
+    const FN(tiled) t = {.a = s->a, .a_row = s->a_row, .packed_b = FN(aligned)(s->packed), .m = s->m,
+                         .n = s->n, .k = s->k, .c = s->c, .c_row = s->c_row, .plane = s->n,
+                         .beta = (real)s->beta, .row_bias = s->row_bias, .column_bias = s->column_bias,
+                         .finish = finish};
+    FN(tiled_product)(&t);
+}
+
+static int64_t FN(tiled_matmul_pack)(const matmul_args *s, void *packed) {
+    const FN(strided) b = {s->b, s->b_row, s->b_column};
+    const FN(tiled) t = {.columns = FN(read_strided_columns), .b = &b, .n = s->n, .k = s->k};
+    if (packed) FN(tiled_pack)(&t, 1, FN(aligned)(packed));
+    return 64 + FN(tiled_size)(s->n, s->k);
+}
+#else
+static int FN(tiled_matmul_pays)(const matmul_args *s) { return (void)s, 0; }
+static void FN(tiled_matmul)(const matmul_args *s, const FN(finish) *finish) { (void)s, (void)finish; }
+static int64_t FN(tiled_matmul_pack)(const matmul_args *s, void *packed) { return (void)s, (void)packed, 0; }
+#endif
+
 /* ---- the kernels --------------------------------------------------------------------------------- */
 
 KERNEL(matmul_pack) {
@@ -112,6 +140,11 @@ KERNEL(matmul_pack) {
     int64_t *size = a->size;
     size[0] = size[1] = 0;
     if (FN(is_of_dots)(s) || s->k == 0 || s->n == 0) return;
+    if (FN(tiled_matmul_pays)(s)) {
+        size[0] = FN(tiled_matmul_pack)(s, a->packed);
+        size[1] = 2;
+        return;
+    }
     size[0] = FN(packed_b_size)(s->n, s->k) * (int64_t)sizeof(real);
     size[1] = 1;
     FN(strided) b = {s->b, s->b_row, s->b_column};
@@ -126,6 +159,10 @@ KERNEL(matmul) {
     const FN(finish) finish = FN(finish_of)(&a->store, 0);
     if (FN(is_of_dots)(a)) {
         FN(dots)(a, &finish);
+        return;
+    }
+    if (a->packed && a->k > 0 && FN(tiled_matmul_pays)(a)) {
+        FN(tiled_matmul)(a, FN(finishes)(&finish) ? &finish : NULL);
         return;
     }
     FN(strided) b = {right, a->b_row, a->b_column};

@@ -17,6 +17,7 @@ static int supported_avx512(void) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("fma");
 }
+static int supported_amx(void) { return supported_avx512() && amx_supported(); }
 static int supported_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
@@ -25,6 +26,7 @@ static int supported_avx2(void) {
 /* Best first. */
 static const struct { const char *name; int (*supported)(void); const table_row *table; } isas[] = {
 #if defined(__x86_64__)
+    {"amx", supported_amx, table_avx512}, /* for those who allow tiles: see kernels.h */
     {"avx512", supported_avx512, table_avx512},
     {"avx2", supported_avx2, table_avx2},
 #elif defined(__aarch64__)

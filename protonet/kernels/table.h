@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "amx.h"
 #include "kernels.h"
 
 typedef struct { const char *name; kernel single_precision; kernel double_precision; } table_row;
@@ -14,7 +15,8 @@ extern const table_row table_avx512[], table_avx2[], table_neon[], table_portabl
 /* A buffer of this thread that lives until the thread ends and only grows: packing space,
  * columns, partial sums. Each slot is its own buffer; contents are undefined. 64-byte aligned. */
 enum { WORKSPACE_PACK_A, WORKSPACE_PACK_B, WORKSPACE_COLUMNS, WORKSPACE_PARTIAL, WORKSPACE_PACKED,
-       WORKSPACE_RESULT, WORKSPACE_IMAGE, WORKSPACE_SLOTS };
+       WORKSPACE_RESULT, WORKSPACE_IMAGE, WORKSPACE_READ, WORKSPACE_SUMS,
+       WORKSPACE_SLOTS };
 void *workspace(int slot, size_t size_bytes);
 
 #endif

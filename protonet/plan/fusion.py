@@ -96,8 +96,8 @@ def _fusible(program: Program, value: Value, reader: Operation) -> Product | Non
 
 
 def fuse_pools(program: Program) -> None:
-    """The greatest of each 2×2 outputs is all that a product by Winograd's transforms stores,
-    where that is all that is read."""
+    """The greatest of each 2×2 outputs is all that a product stores, if its way can, where that is
+    all that is read."""
     for operation in list(program.operations):
         value = operation.inputs[0] if operation.inputs else None
         product = program.maker(value) if value is not None and _is_pair_pool(operation) else None
@@ -108,7 +108,7 @@ def fuse_pools(program: Program) -> None:
             and product.residual is None
             and _rises(product.activation)
             and not any(size % 2 for size in value.shape[2:])
-            and product.by_winograd
+            and product.can_pool
         ):
             product.pools = True
             product.outputs = operation.outputs

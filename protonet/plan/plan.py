@@ -64,18 +64,21 @@ def compile(
     *,
     weights: str | os.PathLike[str] | None = None,
     keep: Sequence[str] = (),
+    exact: bool = False,
 ) -> Plan:
     """Returns a plan that computes what the net does in TEST, faster and in less memory.
 
     `net` is a Net, whose weights are taken as they are now, or what Net takes, with `weights`.
-    The outputs, and the blobs that `keep` names, are what `run` returns. Raises protonet.Error
+    The outputs, and the blobs that `keep` names, are what `run` returns. Where the processor has
+    AMX, products are of pairs of bfloat16, which errs by some 1e-5 of a term, as Winograd's
+    transforms do anywhere; `exact` keeps them in float32. Raises protonet.Error
     if the net is wrong, is built for TRAIN, or has no blob of a name in `keep`.
     """
     if not isinstance(net, Net):
         net = Net(net, TEST, weights=weights)
     elif weights is not None:
         raise Error("give weights with a net that is a file, or load them into the Net")
-    return Plan(net, keep)
+    return Plan(net, keep, exact)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Plan:
     `outputs` the names of the blobs that `run` returns.
     """
 
-    def __init__(self, net: Net, keep: Sequence[str] = ()) -> None:
+    def __init__(self, net: Net, keep: Sequence[str] = (), exact: bool = False) -> None:
         if net.phase != TEST:
             raise Error("a plan is for inference: build the net for TEST")
         known = [name for node in net.graph.nodes for name in net.graph.top_names(node)]
@@ -111,6 +114,7 @@ class Plan:
         self._source, self._state, self._dtype = net.document.source, net.graph.state, net.dtype
         self._net = _without_sources(net)
         self._seed = net.seed
+        self._tiles = kernels.isa() == "amx" and not exact
         self._weights = [[blob.data.copy() for blob in layer.blobs] for layer in net.layers]
         self.outputs = list(dict.fromkeys([*net.outputs, *keep]))
         self.inputs: dict[str, Shape] = {
@@ -220,6 +224,7 @@ class Plan:
                     error = misfit(number, array.shape, wanted.shape)
                     raise Error(layer_diagnostic(graph, node, error))
         program = lift(graph, dict(enumerate(self._weights)), self.outputs, self._dtype)
+        program.tiles = self._tiles
         for step in passes:
             before = program.listing()
             step(program)

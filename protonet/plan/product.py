@@ -46,8 +46,10 @@ class Product(Operation):
         output: Value,
         weight: np.ndarray,
         bias: np.ndarray | None,
+        tiles: bool,
     ) -> None:
         super().__init__(layer, [value], [output])
+        self.tiles = tiles  # whether the kernel may take AMX tiles, with their error
         self.weight, self.bias = weight, bias
         self.activation: Activation | None = None
         self.did: list[str] = []  # layers that became part of this one
@@ -109,9 +111,12 @@ class Product(Operation):
     # ---- lowering
 
     @property
-    def by_winograd(self) -> bool:
-        """Says whether the kernel goes by Winograd's transforms, which can pool as they store."""
-        return self.is_convolution and self._packed_size()[1] == kernels.WAY_WINOGRAD
+    def can_pool(self) -> bool:
+        """Says whether the way that the kernel takes can pool as it stores."""
+        if not self.is_convolution:
+            return False
+        way = self._packed_size(pool=1)[1]
+        return way in (kernels.WAY_WINOGRAD, kernels.WAY_STRIPS)
 
     @property
     def weight_bytes(self) -> int:
@@ -135,9 +140,10 @@ class Product(Operation):
     def _pack_kernel(self) -> str:
         return "convolution_pack" if self.is_convolution else "matmul_pack"
 
-    def _packed_size(self) -> tuple[int, int]:
+    def _packed_size(self, **changed: int) -> tuple[int, int]:
         size = np.zeros(2, np.int64)
-        kernels.call(self._pack_kernel, shape=self._fields(self.weight, self.weight), size=size)
+        shape = self._fields(self.weight, self.weight) | changed
+        kernels.call(self._pack_kernel, shape=shape, size=size)
         return int(size[0]), int(size[1])
 
     def emit(self, memory: Callable[[Value], np.ndarray]) -> bool:
@@ -164,7 +170,7 @@ class Product(Operation):
             return {
                 "x": x, "y": y, "weight": self.weight, "bias": self.bias,
                 "x_image": source.apart, "y_image": self.output.apart,
-                "pool": int(self.pools), **shape,
+                "pool": int(self.pools), "tiles": int(self.tiles), **shape,
             }  # fmt: skip
         inner = math.prod(source.shape[axis:])
         transposed: bool = self.layer.settings.transpose  # type: ignore[attr-defined]
@@ -173,7 +179,7 @@ class Product(Operation):
             "a": x, "c": y, "b": self.weight, "column_bias": self.bias,
             "m": math.prod(source.shape[:axis]), "n": self.channels, "k": inner,
             "a_row": inner, "a_column": 1, "b_row": steps[1], "b_column": steps[0],
-            "c_row": self.channels, "beta": 0,
+            "c_row": self.channels, "beta": 0, "tiles": int(self.tiles),
         }  # fmt: skip
 
 
@@ -188,6 +194,7 @@ def find_products(program: Program) -> None:
             continue
         weight, *bias = operation.weights
         for value, output in zip(operation.inputs, operation.outputs, strict=True):
-            found.append(Product(layer, value, output, weight, bias[0] if bias else None))
+            summand = bias[0] if bias else None
+            found.append(Product(layer, value, output, weight, summand, program.tiles))
     program.operations = found
     program.changed()

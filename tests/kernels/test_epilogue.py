@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
+from kernel_stores import ACTIVATIONS, finished, packed_by, with_gaps
 
 from protonet import kernels
 
@@ -22,28 +22,6 @@ CONVOLUTIONS = {  # channels, outputs, size, kernel, stride, pad, group, by_colu
     "depthwise with stride": (4, 4, 11, 3, 2, 1, 4, 0),
     "by columns": (6, 8, 9, 5, 2, 2, 2, 1),
 }
-ACTIVATIONS: dict[str, dict[str, Any]] = {
-    "none": {"activate": 0, "slope": 0.0, "low": 0.0, "high": 0.0},
-    "relu": {"activate": 1, "slope": 0.0, "low": -math.inf, "high": math.inf},
-    "leaky": {"activate": 1, "slope": 0.1, "low": -math.inf, "high": math.inf},
-    "relu6": {"activate": 1, "slope": 0.0, "low": -math.inf, "high": 0.6},
-    "clip": {"activate": 1, "slope": 1.0, "low": -0.4, "high": 0.5},
-    "prelu": {"activate": 1, "slope": 9.0, "low": -math.inf, "high": math.inf, "slopes": True},
-}
-
-
-def finished(y: np.ndarray, rule: dict[str, Any], slopes: np.ndarray) -> np.ndarray:
-    if not rule["activate"]:
-        return y
-    slope = slopes.reshape(1, -1, *[1] * (y.ndim - 2)) if rule.get("slopes") else rule["slope"]
-    return np.clip(np.where(y < 0, slope * y, y), rule["low"], rule["high"])
-
-
-def with_gaps(array: np.ndarray, gap: int) -> np.ndarray:
-    """Returns images one after another, each followed by `gap` elements that are not its own."""
-    rows = np.full((array.shape[0], array[0].size + gap), 77, array.dtype)
-    rows[:, : array[0].size] = array.reshape(array.shape[0], -1)
-    return rows
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -88,9 +66,7 @@ def test_convolution_stores_as_told(case: str, activation: str, dtype: type) -> 
 
 @pytest.mark.parametrize("activation", ["none", "relu", "leaky", "relu6"])
 @pytest.mark.parametrize("size", [(14, 14), (22, 36), (8, 68)])
-def test_winograds_store_takes_the_greatest_of_each_four(
-    size: tuple[int, int], activation: str
-) -> None:
+def test_a_store_takes_the_greatest_of_each_four(size: tuple[int, int], activation: str) -> None:
     n, channels, outputs, gap = 3, 64, 65, 7
     random = np.random.default_rng(1)
     x = random.normal(size=(n, channels, *size)).astype(np.float32)
@@ -103,7 +79,7 @@ def test_winograds_store_takes_the_greatest_of_each_four(
     }  # fmt: skip
     told = np.zeros(2, np.int64)
     kernels.convolution_pack(shape=shape, size=told)
-    if told[1] != kernels.WAY_WINOGRAD:
+    if told[1] not in (kernels.WAY_WINOGRAD, kernels.WAY_STRIPS):
         assert kernels.isa() == "scalar"  # without vectors nothing goes that way
         return
     whole = np.zeros((n, outputs, *size), np.float32)
@@ -114,16 +90,6 @@ def test_winograds_store_takes_the_greatest_of_each_four(
     kernels.convolution(y=made, pool=1, y_image=made.shape[1], **shape)
     np.testing.assert_array_equal(made[:, :-gap].reshape(expected.shape), expected)
     assert (made[:, -gap:] == 77).all()
-
-
-def packed_by(pack: Any, shape: dict[str, Any], dtype: type) -> np.ndarray | None:
-    size = np.zeros(2, np.int64)
-    pack(shape=shape, size=size)
-    if not size[0]:
-        return None
-    packed = np.zeros(int(size[0]) // np.dtype(dtype).itemsize, dtype)
-    pack(shape=shape, size=size, packed=packed)
-    return packed
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
