@@ -57,10 +57,15 @@ static void FN(direct_offsets)(const FN(direct) *d, int64_t plane, int64_t *offs
                 *offset++ = c * plane + i * s->dilation[0] * d->width + j * s->dilation[1];
 }
 
-/* sum[i][v] = the sum over the depth of pixel i times weight vector v; `panel` elements lie between
+/* Weights that will be wanted after these: `step` elements of them are called for with every multiply-add
+ * of a pixel. */
+typedef struct { const real *from; int64_t step; } FN(ahead);
+
+/* to[i][v] = the sum over the depth of pixel i times weight vector v; `panel` elements lie between
  * panels of weights. */
 INLINE void FN(multiply_pixels)(int pixels, int vectors, int64_t step, int64_t depth, const real *x,
-                                const int64_t *offset, const real *weight, int64_t panel, VEC *to) {
+                                const int64_t *offset, const real *weight, int64_t panel,
+                                FN(ahead) ahead, VEC *to) {
     VEC sum[TILE_ROWS * PANEL_VECTORS];
 #pragma GCC unroll 32
     for (int i = 0; i < pixels * vectors; i++) sum[i] = (VEC){0};
@@ -69,6 +74,8 @@ INLINE void FN(multiply_pixels)(int pixels, int vectors, int64_t step, int64_t d
         VEC row[2 * PANEL_VECTORS];
         /* The next tile's pixels: channels lie too far apart for the core to guess. */
         __builtin_prefetch(from + (2 * pixels - 1) * step);
+        __builtin_prefetch(ahead.from, 0, 2);
+        ahead.from += ahead.step;
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
             row[v] = *(const VEC *)(weight + v / PANEL_VECTORS * panel + v % PANEL_VECTORS * LANES);
@@ -82,12 +89,12 @@ INLINE void FN(multiply_pixels)(int pixels, int vectors, int64_t step, int64_t d
 }
 
 typedef void FN(multiplier)(int64_t depth, const real *x, const int64_t *offset, const real *weight,
-                            int64_t panel, VEC *to);
+                            int64_t panel, FN(ahead) ahead, VEC *to);
 #define MULTIPLIER(name, pixels, vectors, step)                                                   \
-    static __attribute__((noinline)) void FN(name)(int64_t depth, const real *x,                  \
-                                                   const int64_t *offset, const real *weight,     \
-                                                   int64_t panel, VEC *to) {                      \
-        FN(multiply_pixels)(pixels, vectors, step, depth, x, offset, weight, panel, to);          \
+    static __attribute__((noinline)) void FN(name)(                                               \
+        int64_t depth, const real *x, const int64_t *offset, const real *weight, int64_t panel,   \
+        FN(ahead) ahead, VEC *to) {                                                               \
+        FN(multiply_pixels)(pixels, vectors, step, depth, x, offset, weight, panel, ahead, to);   \
     }
 #define MULTIPLIERS(step)                                  \
     MULTIPLIER(pixels_##step, TILE_ROWS, PANEL_VECTORS, step) \
@@ -146,13 +153,18 @@ static void FN(store_pixels)(const FN(direct_job) *job, int pixels, const VEC *s
     }
 }
 
-/* `pixels` outputs of `vectors` vectors of channels from panel p on, as far as panel p1 - 1. */
-static void FN(direct_tile)(const FN(direct_job) *job, FN(multiplier) *multiply, int pixels,
-                            int vectors, const real *x, int64_t p, int64_t p1, int64_t at) {
-    const FN(direct) *d = job->d;
-    const int64_t panel = d->depth * PANEL_CHANNELS, end = MIN(d->outputs, p1 * PANEL_CHANNELS);
+/* Runs of outputs, for panels as far as p1 - 1. */
+typedef struct {
+    const real *x; /* under the first output of the first run */
+    int64_t runs, at, count, p1; /* at: the place in y of the first output; count: outputs of a run */
+} FN(direct_runs);
+
+/* `pixels` outputs of `vectors` vectors of channels from `channel` on, as far as `end`. */
+static void FN(direct_tile)(const FN(direct_job) *job, FN(multiplier) *multiply, int pixels, int vectors,
+                            const real *x, const real *weights, int64_t panel, FN(ahead) ahead,
+                            int64_t channel, int64_t end, int64_t at) {
     VEC sum[TILE_ROWS * PANEL_VECTORS];
-    for (int64_t c = p * PANEL_CHANNELS; c < MIN(end, p * PANEL_CHANNELS + vectors * LANES); c++) {
+    for (int64_t c = channel; c < MIN(end, channel + vectors * LANES); c++) {
         __builtin_prefetch(job->y + c * job->plane + at, 1);
         __builtin_prefetch(job->y + c * job->plane + at + pixels - 1, 1);
         if (job->finish.residual) {
@@ -160,48 +172,50 @@ static void FN(direct_tile)(const FN(direct_job) *job, FN(multiplier) *multiply,
             __builtin_prefetch(job->finish.residual + c * job->plane + at + pixels - 1);
         }
     }
-    multiply(d->depth, x, job->offset, job->weights + p * panel, p + 1 < p1 ? panel : 0, sum);
-    for (int v = 0; v < vectors; v++) {
-        const int64_t channel = p * PANEL_CHANNELS + v * LANES;
-        if (channel < end) FN(store_pixels)(job, pixels, sum + v, vectors, channel, at);
-    }
+    multiply(job->d->depth, x, job->offset, weights, panel, ahead, sum);
+    for (int v = 0; v < vectors && channel + v * LANES < end; v++)
+        FN(store_pixels)(job, pixels, sum + v, vectors, channel + v * LANES, at);
 }
 
-/* Whole tiles of a run, from its beginning to `end`, for each panel. A tile that would leave the run
- * begins earlier, and does some outputs once more. */
-static void FN(direct_tiles)(const FN(direct_job) *job, FN(multiplier) *multiply, int pixels,
-                             const real *x, int64_t p0, int64_t p1, int64_t at, int64_t count,
-                             int64_t end) {
+/* Outputs first ... end - 1 of each run by tiles of `pixels` × `vectors` vectors of channels from panel
+ * p on, while the next panel's weights come. A tile that would leave its run begins earlier, and does
+ * some outputs once more. */
+static void FN(direct_tiles)(const FN(direct_job) *job, const FN(direct_runs) *runs,
+                             FN(multiplier) *multiply, int pixels, int vectors, int64_t first,
+                             int64_t end, int64_t p) {
     const FN(direct) *d = job->d;
-    for (int64_t p = p0; p < p1; p++) {
-        const int narrow = pixels == TILE_ROWS && d->outputs - p * PANEL_CHANNELS <= LANES;
-        for (int64_t i = 0; i < end; i += pixels) {
-            const int64_t from = MIN(i, count - pixels);
-            FN(direct_tile)(job, narrow ? job->narrow : multiply, pixels,
-                            narrow ? 1 : PANEL_VECTORS, x + from * d->step, p, p1, at + from);
+    const int64_t tiles = runs->runs * ((end - first + pixels - 1) / pixels);
+    const int64_t panel = d->depth * PANEL_CHANNELS, next = p + 1 < runs->p1 ? panel : 0;
+    const int64_t channels = MIN(d->outputs, runs->p1 * PANEL_CHANNELS);
+    const real *weights = job->weights + p * panel;
+    FN(ahead) ahead = {weights + next, (PANEL_CHANNELS + tiles - 1) / tiles};
+    for (int64_t run = 0; run < runs->runs; run++)
+        for (int64_t i = first; i < end; i += pixels, ahead.from += ahead.step * d->depth) {
+            const int64_t from = MIN(i, runs->count - pixels);
+            FN(direct_tile)(job, multiply, pixels, vectors, runs->x + run * d->x_row + from * d->step,
+                            weights, next, ahead, p * PANEL_CHANNELS, channels,
+                            runs->at + run * d->shape->out[1] + from);
         }
-    }
 }
 
-/* A run of `count` outputs for panels p0 ... p1 - 1, by the tiles that waste least. */
-static void FN(direct_run)(const FN(direct_job) *job, const real *x, int64_t p0, int64_t p1,
-                           int64_t at, int64_t count) {
-    const int64_t rest = count % TILE_ROWS;
+/* Runs for panels from p0 on, by the tiles that waste least. */
+static void FN(direct_panels)(const FN(direct_job) *job, const FN(direct_runs) *runs, int64_t p0) {
+    const int64_t count = runs->count, rest = count % TILE_ROWS;
     const int64_t even = (count + EVEN_ROWS - 1) / EVEN_ROWS * EVEN_ROWS;
-    int64_t end = count - rest, done = end + (rest + HALF_ROWS - 1) / HALF_ROWS * HALF_ROWS;
-    if (count >= EVEN_ROWS && 21 * even < 20 * done) {
-        FN(direct_tiles)(job, job->even, EVEN_ROWS, x, p0, p1, at, count, count);
-        return;
-    }
-    if (count > TILE_ROWS && rest > HALF_ROWS) end = count;
-    FN(direct_tiles)(job, job->whole, TILE_ROWS, x, p0, p1, at, count, end);
-    while (end < count) { /* narrow tiles of two panels */
-        const int pixels = count >= HALF_ROWS ? HALF_ROWS : 1;
-        const int64_t from = MIN(end, count - pixels);
-        for (int64_t p = p0; p < p1; p += 2)
-            FN(direct_tile)(job, pixels == 1 ? FN(single) : job->few, pixels, 2 * PANEL_VECTORS,
-                            x + from * job->d->step, p, p1, at + from);
-        end = from + pixels;
+    int64_t whole = count - rest;
+    const int64_t done = whole + (rest + HALF_ROWS - 1) / HALF_ROWS * HALF_ROWS;
+    const int evens = count >= EVEN_ROWS && 21 * even < 20 * done;
+    const int few = count >= HALF_ROWS ? HALF_ROWS : 1;
+    if (evens || (count > TILE_ROWS && rest > HALF_ROWS)) whole = count;
+    for (int64_t p = p0; p < runs->p1; p += 2) {
+        for (int64_t q = p; q < MIN(p + 2, runs->p1) && whole; q++) {
+            const int narrow = !evens && job->d->outputs - q * PANEL_CHANNELS <= LANES;
+            FN(direct_tiles)(job, runs, evens ? job->even : narrow ? job->narrow : job->whole,
+                             evens ? EVEN_ROWS : TILE_ROWS, narrow ? 1 : PANEL_VECTORS, 0, whole, q);
+        }
+        if (whole < count) /* narrow tiles of two panels */
+            FN(direct_tiles)(job, runs, few == 1 ? FN(single) : job->few, few, 2 * PANEL_VECTORS,
+                             whole, count, p);
     }
 }
 
@@ -236,8 +250,8 @@ static void FN(direct_part)(FN(direct_job) job, const real *x, int64_t r0, int64
         x = copy;
     } else
         x += r0 * d->x_row;
-    for (int64_t r = r0; r < r1; r++, x += d->x_row)
-        FN(direct_run)(&job, x + c0 * d->step, p0, p1, r * s->out[1] + c0, c1 - c0);
+    const FN(direct_runs) runs = {x + c0 * d->step, r1 - r0, r0 * s->out[1] + c0, c1 - c0, p1};
+    FN(direct_panels)(&job, &runs, p0);
 }
 
 static int64_t FN(direct_size)(const convolution_args *s) { /* bytes of all groups' weights */

@@ -7,6 +7,7 @@
 
 #define PIXELWISE_BYTES (384 << 10) /* a strip of the image: it stays in the second cache */
 #define PIXELWISE_TAPS 512
+#define PIXELWISE_PACKED (64 << 10) /* pixels packed for all outputs: they stay in the first caches */
 
 /* One group's convolution. */
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
     int64_t rows, strips;          /* rows of outputs in a strip, at most */
     int64_t pitch, channel;        /* elements from row to row, channel to channel of what is read */
     const int64_t *at;             /* where each k of depth is read */
+    const int64_t *packed_at;      /* the same if pixels are packed first; NULL: they are not */
     const real *packed;
 } FN(pixelwise);
 
@@ -74,6 +76,13 @@ typedef struct {
     FN(place) place;
 } FN(pixel_tile);
 
+#undef CHEAP_STORE_SOME
+#if defined(__AVX512F__) && REAL_IS_FLOAT
+#define CHEAP_STORE_SOME 1
+#else
+#define CHEAP_STORE_SOME 0
+#endif
+
 /* Sums of `rows` output channels at `vectors` vectors of pixels. */
 INLINE void FN(pixel_block)(const FN(pixel_tile) *t, int rows, int vectors) {
     VEC sum[TILE_ROWS][TILE_VECTORS];
@@ -96,6 +105,26 @@ INLINE void FN(pixel_block)(const FN(pixel_tile) *t, int rows, int vectors) {
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++) sum[i][j] += weights[i] * row[j];
+    }
+    const FN(finish) *f = t->place.finish;
+    const int64_t last = t->pixels - (vectors - 1) * LANES; /* of the last vector */
+    if ((last == LANES || (CHEAP_STORE_SOME && t->first == 0)) &&
+        (!f || (!f->residual && f->what == RECTIFY))) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            real *to = t->place.y + i * t->place.y_row;
+            const VEC bias = (t->place.bias ? t->place.bias[i] : 0) - (VEC){0};
+#pragma GCC unroll 4
+            for (int j = 0; j < vectors; j++) {
+                VEC value = sum[i][j] + bias;
+                if (f) value = FN(rectified)(value);
+                if (CHEAP_STORE_SOME && j == vectors - 1)
+                    FN(store_some)(to + j * LANES, value, last);
+                else
+                    *(VEC *)(to + j * LANES) = value;
+            }
+        }
+        return;
     }
     real all[TILE_ROWS][TILE_COLUMNS + VECTOR_LANES];
 #pragma GCC unroll 16
@@ -136,6 +165,17 @@ static void FN(pixels_of_tile)(const FN(pixel_tile) *t, int64_t rows, int vector
 /* The parts that so many outputs are divided into, of at most TILE_ROWS and all but equal. */
 INLINE int64_t FN(parts_of)(int64_t count) { return (count + TILE_ROWS - 1) / TILE_ROWS; }
 
+/* What a block of pixels reads, one k of depth after another: planes lie far apart, and often just so
+ * that they are in each other's way in the cache. */
+static const real *FN(pack_pixels)(const FN(pixelwise) *d, const real *x, int vectors) {
+    real *packed = workspace(WORKSPACE_PACK_B, sizeof(real) * (size_t)(d->depth * TILE_COLUMNS));
+    for (int64_t k = 0; k < d->depth; k++)
+        for (int v = 0; v < vectors; v++)
+            *(VEC *)(packed + k * TILE_COLUMNS + v * LANES) =
+                *(const VEC *)(x + d->at[k] + v * LANES);
+    return packed;
+}
+
 /* `width` pixels side by side, all outputs. `before` elements in front of x may be read, too. */
 static void FN(pixel_run)(const FN(pixelwise) *d, const real *x, int64_t before, int64_t width,
                           const FN(place) *place) {
@@ -145,13 +185,15 @@ static void FN(pixel_run)(const FN(pixelwise) *d, const real *x, int64_t before,
         const int vectors = pixels > LANES ? TILE_VECTORS : 1;
         /* A last vector that is not full ends with the row: nothing behind it is read. */
         const int64_t shift = MIN(before + at, MAX(0, vectors * LANES - pixels));
+        const real *from = x + at - shift;
+        if (d->packed_at) from = FN(pack_pixels)(d, from, vectors);
         for (int64_t part = 0; part < parts; part++) {
-            const int64_t from = d->out * part / parts, end = d->out * (part + 1) / parts;
+            const int64_t first = d->out * part / parts, end = d->out * (part + 1) / parts;
             FN(finish) finish;
-            FN(pixel_tile) t = {d->depth, x + at - shift, d->packed + part * TILE_ROWS * d->depth,
-                                d->at, shift, end - from, pixels,
-                                FN(place_at)(place, from, at, &finish)};
-            FN(pixels_of_tile)(&t, end - from, vectors);
+            FN(pixel_tile) t = {d->depth, from, d->packed + part * TILE_ROWS * d->depth,
+                                d->packed_at ? d->packed_at : d->at, shift, end - first, pixels,
+                                FN(place_at)(place, first, at, &finish)};
+            FN(pixels_of_tile)(&t, end - first, vectors);
         }
     }
 }
@@ -182,6 +224,12 @@ static void FN(divide_into_strips)(FN(pixelwise) *d) {
     d->rows = (height + d->strips - 1) / d->strips;
 }
 
+/* Whether pixels are used by so many outputs that packing them first costs little. */
+static int FN(packing_pays)(const FN(pixelwise) *d) {
+    return d->as_it_is && d->out >= 7 * TILE_ROWS &&
+           d->depth * TILE_COLUMNS * (int64_t)sizeof(real) <= PIXELWISE_PACKED;
+}
+
 /* One group of all images. */
 static void FN(pixelwise_group)(FN(pixelwise) *d, const real *x, int64_t x_image, int64_t y_image,
                                 const FN(place) *place) {
@@ -195,9 +243,13 @@ static void FN(pixelwise_group)(FN(pixelwise) *d, const real *x, int64_t x_image
             offset[tap] = tap / s->kernel[1] * s->dilation[0] * s->size[1] +
                           tap % s->kernel[1] * s->dilation[1];
     d->channel = d->as_it_is ? size : f.image * s->stride[0] * s->stride[1];
-    int64_t *at = workspace(WORKSPACE_PACK_A, sizeof(int64_t) * (size_t)d->depth);
-    for (int64_t k = 0; k < d->depth; k++) at[k] = k / taps * d->channel + offset[k % taps];
+    int64_t *at = workspace(WORKSPACE_PACK_A, 2 * sizeof(int64_t) * (size_t)d->depth);
+    for (int64_t k = 0; k < d->depth; k++) {
+        at[k] = k / taps * d->channel + offset[k % taps];
+        at[d->depth + k] = k * TILE_COLUMNS;
+    }
     d->at = at;
+    d->packed_at = FN(packing_pays)(d) ? at + d->depth : NULL;
     PARALLEL_FOR(s->n * d->out * s->out[0] * s->out[1] * d->depth / 16)
     for (int64_t job = 0; job < s->n * d->strips; job++) {
         const int64_t image = job / d->strips, strip = job % d->strips;
