@@ -35,9 +35,14 @@ static void FN(lay_row)(const real *from, int64_t size, int64_t start, int64_t s
     for (int64_t i = 0; i < before; i++) to[i] = 0;
     if (stride == 1)
         memcpy(to + before, from + before + start, sizeof(real) * (size_t)(end - before));
-    else if (stride == 2)
-        for (int64_t i = before; i < end; i++) to[i] = from[i * 2 + start];
-    else
+    else if (stride == 2) {
+        int64_t i = before;
+        for (; i + LANES < end; i += LANES) {
+            const VEC *pairs = (const VEC *)(from + i * 2 + start);
+            *(VEC *)(to + i) = FN(every_second)(pairs[0], pairs[1], 0);
+        }
+        for (; i < end; i++) to[i] = from[i * 2 + start];
+    } else
         for (int64_t i = before; i < end; i++) to[i] = from[i * stride + start];
     for (int64_t i = end; i < count; i++) to[i] = 0;
 }

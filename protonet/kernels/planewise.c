@@ -122,6 +122,20 @@ INLINE void FN(planewise_tile)(const FN(plane) *p, int rows, int taps, int step,
         for (int r = 0; r < rows; r++) FN(store_some)(p->y + at + r * wide, sum[r], some);
 }
 
+/* Calls for what a tile at these rows and columns will touch: rows are too far apart for the core to
+ * guess. Behind a plane's last row lies the next plane's first. */
+INLINE void FN(prefetch_band)(const FN(plane) *p, int rows, int step, int64_t row, int64_t column) {
+    const FN(planewise) *s = p->shape;
+    const real *x = p->x + row * step * s->width + column * step;
+    const real *y = p->y + row * s->out_width + column;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) __builtin_prefetch(y + r * s->out_width, 1);
+#pragma GCC unroll 14
+    for (int r = 0; r < rows * step; r++)
+#pragma GCC unroll 2
+        for (int i = 0; i < step; i++) __builtin_prefetch(x + r * s->width + i * LANES);
+}
+
 /* Rows first … end - 1 of a plane. A tile that would leave the rows or the columns begins earlier, and
  * does some outputs once more. */
 INLINE void FN(planewise_plane)(const FN(plane) *p, int rows, int taps, int step, int64_t first,
@@ -129,6 +143,7 @@ INLINE void FN(planewise_plane)(const FN(plane) *p, int rows, int taps, int step
     const FN(planewise) *shape = p->shape;
     const int64_t wide = shape->out_width, some = MIN(LANES, wide), reach = taps - 1 + step * LANES;
     const int64_t band = MAX(rows, PLANEWISE_BAND / wide / rows * rows);
+    const int calls = wide > (step == 1 ? LANES : 3 * LANES + LANES / 2);
     VEC by[9];
     for (int t = 0; t < 9; t++) by[t] = p->weight[t] - (VEC){0};
     for (int64_t from = first; from < end; from += band)
@@ -138,6 +153,7 @@ INLINE void FN(planewise_plane)(const FN(plane) *p, int rows, int taps, int step
             const FN(sight) sight = FN(sight_at)(left, shape->width, inside, taps, step);
             for (int64_t at = from; at < MIN(end, from + band); at += rows) {
                 const int64_t row = MIN(at, end - rows);
+                if (calls) FN(prefetch_band)(p, rows, step, row + band, column);
                 if (inside)
                     FN(planewise_tile)(p, rows, taps, step, &(FN(sight)){.all = 1}, by, row, column,
                                        LANES);
