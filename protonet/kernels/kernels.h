@@ -393,7 +393,7 @@ typedef struct { bilinear_resize_args shape; const void *dy; void *dx; }
 /* ---- local response normalisation ---------------------------------------------------------- */
 
 /* scale = k + alpha / size * (sum of x² over `size` channels around), y = x scale^-beta, for n ×
- * channels × plane. x == y is allowed. */
+ * channels × plane. x == y is allowed; scale is kept unless NULL. */
 typedef struct {
     const void *x; void *y; void *scale; int64_t n; int64_t channels; int64_t plane;
     int64_t size; double alpha; double beta; double k;

@@ -39,9 +39,11 @@ KERNEL(lrn_across) {
         const int64_t start = at / blocks * a->channels * a->plane + first;
         const real *x = (const real *)a->x + start;
         real *y = (real *)a->y + start;
-        real *scale = (real *)a->scale + start;
+        const int64_t row = a->scale ? a->plane : block; /* from channel to channel of scale */
+        real *scale = a->scale ? (real *)a->scale + start
+                               : workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(a->channels * block));
         for (int64_t c = 0; c < a->channels; c++) {
-            real *s = scale + c * a->plane;
+            real *s = scale + c * row;
             for (int64_t i = 0; i < some; i++) s[i] = 0;
             for (int64_t j = MAX(0, c - half); j < MIN(a->channels, c + half + 1); j++) {
                 const real *from = x + j * a->plane;
@@ -52,7 +54,7 @@ KERNEL(lrn_across) {
         }
         real *factor = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)block);
         for (int64_t c = 0; c < a->channels; c++) {
-            FN(lrn_factor)(scale + c * a->plane, factor, some, a->beta);
+            FN(lrn_factor)(scale + c * row, factor, some, a->beta);
             SIMD
             for (int64_t i = 0; i < some; i++)
                 y[c * a->plane + i] = x[c * a->plane + i] * factor[i];
@@ -124,9 +126,10 @@ KERNEL(lrn_within) {
     PARALLEL_FOR(a->planes * plane * 8)
     for (int64_t at = 0; at < a->planes; at++) {
         const real *x = (const real *)a->x + at * plane;
-        real *y = (real *)a->y + at * plane, *scale = (real *)a->scale + at * plane;
-        real *rows = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(2 * plane));
+        real *y = (real *)a->y + at * plane;
+        real *rows = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(3 * plane));
         real *values = rows + plane;
+        real *scale = a->scale ? (real *)a->scale + at * plane : values + plane;
         for (int64_t i = 0; i < plane; i++) values[i] = x[i] * x[i];
         FN(box_sum)(values, rows, scale, a->height, a->width, a->size / 2);
         for (int64_t i = 0; i < plane; i++) scale[i] = 1 + share * scale[i];

@@ -52,7 +52,8 @@ class LRN(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         n, channels, height, width = bottom[0].shape
-        self.scale = np.zeros(bottom[0].shape, bottom[0].dtype)
+        learns = self.propagate_down[0]
+        self.scale = np.zeros(bottom[0].shape, bottom[0].dtype) if learns else None
         settings = self.settings
         self.across = settings.norm_region == LRNParameter.ACROSS_CHANNELS
         self.shape: dict[str, Any] = {

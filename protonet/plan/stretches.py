@@ -2,7 +2,8 @@
 
 A stretch of operations whose values for all images together are larger than caches is run for one
 image after another, each by one thread in memory of its own. Operations whose weights outweigh
-an image's values stay out: they would be read again for each image.
+an image's values stay out, as they would be read again for each image, and those whose values no
+cache holds for even one image.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from protonet.kernels.images import Place, run_by_image
 from protonet.layers.activation import Activation
 from protonet.layers.eltwise import Eltwise
+from protonet.layers.lrn import LRN
 from protonet.layers.pooling import Pooling
 
 from .arena import Arena
@@ -27,6 +29,7 @@ from .program import Operation, Program, Value
 __all__ = ["Stretch", "run_image_by_image"]
 
 CACHED_BYTES = 1 << 20  # values of a batch that are as well left where they are
+IMAGE_BYTES = 6 << 20  # of one image's values that are out of reach for caches
 WEIGHT_SHARE = 2  # how many times as many bytes weights may be as an image's values
 
 
@@ -152,8 +155,10 @@ def _takes_images_alone(operation: Operation, program: Program) -> bool:
             return False
         if maker is not None and maker.constant:
             return False
+    elements = sum(value.count for value in values) // images
+    if elements * program.dtype.itemsize > IMAGE_BYTES:
+        return False
     if isinstance(operation, Product):
-        elements = sum(value.count for value in values) // images
         weights = operation.weight_bytes // operation.weight.itemsize
         return operation.strided(values[0]) and weights <= WEIGHT_SHARE * elements
     if isinstance(operation, PartCopy):
@@ -163,7 +168,7 @@ def _takes_images_alone(operation: Operation, program: Program) -> bool:
     layer = operation.layer
     if isinstance(layer, Pooling):
         return len(operation.outputs) == 1 and not layer.draws
-    return isinstance(layer, Activation | Eltwise)
+    return isinstance(layer, Activation | Eltwise | LRN)
 
 
 def _outgrows_caches(operations: Iterable[Operation], program: Program) -> bool:
