@@ -203,16 +203,17 @@ static void FN(convolve_back_image)(const convolution_backward_data_args *a, con
     }
 }
 
-/* Elements that lie densely to where strides put them, zeros between. */
-static void FN(spread)(const convolution_args *s, const real *dense, real *dx) {
-    const int64_t out = s->out[0] * s->out[1], size = s->size[0] * s->size[1];
+/* Elements that lie densely, `rows` × `columns` a plane, to where strides put them, zeros between. */
+static void FN(spread)(const convolution_args *s, const real *dense, int64_t rows, int64_t columns,
+                       real *dx) {
+    const int64_t size = s->size[0] * s->size[1];
     PARALLEL_FOR(s->n * s->channels * size)
     for (int64_t plane = 0; plane < s->n * s->channels; plane++) {
-        const real *from = dense + plane * out;
+        const real *from = dense + plane * rows * columns;
         real *to = dx + plane * size;
         memset(to, 0, sizeof(real) * (size_t)size);
-        for (int64_t row = 0; row < s->out[0]; row++, from += s->out[1])
-            for (int64_t i = 0; i < s->out[1]; i++)
+        for (int64_t row = 0; row < rows; row++, from += columns)
+            for (int64_t i = 0; i < columns; i++)
                 to[row * s->stride[0] * s->size[1] + i * s->stride[1]] = from[i];
     }
 }
@@ -240,7 +241,7 @@ static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
     turned.x = a->dy;
     turned.y = dense ? workspace(WORKSPACE_RESULT, sizeof(real) * (size_t)size) : a->dx;
     if (!FN(convolve_directly)(&turned, 1)) return 0;
-    if (dense) FN(spread)(s, turned.y, a->dx);
+    if (dense) FN(spread)(s, turned.y, turned.out[0], turned.out[1], a->dx);
     return 1;
 }
 
