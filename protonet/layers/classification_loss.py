@@ -24,7 +24,7 @@ from .base import (
     canonical_axis,
     shape_text,
 )
-from .loss_normalization import Normalization, judge_labels
+from .loss_normalization import Normalization, judge_labels, judge_same_batch
 from .registry import register
 
 __all__ = ["LabelLoss"]
@@ -58,6 +58,7 @@ class LabelLoss(Layer):
                 f"but there are {math.prod(bottom[1])}",
                 bottom=1,
             )
+        judge_same_batch(bottom[0], bottom[1])
         if 0 in bottom[0][1:]:
             raise LayerError(f"{shape_text(bottom[0])} has no classes", bottom=0)
 
@@ -93,13 +94,14 @@ class SigmoidCrossEntropyLoss(LabelLoss):
                 f"{shape_text(bottom[0])} needs as many targets, not {shape_text(bottom[1])}",
                 bottom=1,
             )
+        judge_same_batch(bottom[0], bottom[1])
         return [()]
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.arguments = {
             "x": bottom[0].data, "target": bottom[1].data, "loss": top[0].data,
             "normalizer": self.normalizer, "bad": self.bad, "n": bottom[0].count,
-            "outer": bottom[0].num, **self.normalization.fields,
+            "outer": bottom[0].shape[0], **self.normalization.fields,
         }  # fmt: skip
 
     def judge(self, bottom: list[Blob]) -> None:
@@ -210,6 +212,7 @@ class InfogainLoss(LabelLoss):
                 f"not {math.prod(bottom[1])}",
                 bottom=1,
             )
+        judge_same_batch(bottom[0], bottom[1])
         if len(bottom) == 3:
             self._judge_matrix(bottom[2], classes, {"bottom": 2})
         else:

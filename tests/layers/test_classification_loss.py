@@ -36,6 +36,16 @@ def test_sigmoid_loss_has_the_gradient_of_its_value(more: str) -> None:
     check_gradients(f"{SIGMOID} {more}", x=values(3, 4, 2, low=-4, high=4), t=targets, of=["x"])
 
 
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 1, 2, 2)])
+def test_sigmoid_loss_divides_by_the_first_axis_of_any_number_of_axes(
+    shape: tuple[int, ...],
+) -> None:
+    x, targets = values(*shape, low=-4, high=4), values(*shape, seed=1, low=0)
+    net = run_layer(SIGMOID, x=x, t=targets)
+    wanted = np.logaddexp(0, x) - x * targets
+    assert net.blobs["loss"].data == pytest.approx(wanted.sum() / shape[0], rel=1e-6)
+
+
 @pytest.mark.parametrize("norm", ["L1", "L2"])
 @pytest.mark.parametrize("shape", [(4, 5), (3, 2, 2, 2)])
 def test_hinge_loss_has_the_gradient_of_its_value(norm: str, shape: tuple[int, ...]) -> None:
@@ -130,7 +140,7 @@ def test_a_target_that_is_not_a_number_is_told() -> None:
 
 @pytest.mark.parametrize("layer", [SIGMOID, HINGE, MULTINOMIAL, INFOGAIN])
 def test_scores_that_are_not_numbers_do_not_hide(layer: str) -> None:
-    inputs = {"x": np.array([[0.5, np.nan, 0.25]]), "t": np.ones(3 if layer == SIGMOID else 1)}
+    inputs = {"x": np.array([[0.5, np.nan, 0.25]]), "t": np.ones((1, 3) if layer == SIGMOID else 1)}
     if layer == INFOGAIN:
         inputs["h"] = np.eye(3)
     assert np.isnan(run_layer(layer, **inputs).loss)
@@ -140,10 +150,14 @@ def test_scores_that_are_not_numbers_do_not_hide(layer: str) -> None:
     ("layer", "shapes", "text"),
     [
         (SIGMOID, {"x": (2, 3), "t": (2, 2)}, "needs as many targets"),
+        (SIGMOID, {"x": (2, 3), "t": (6,)}, "the same first dimension"),
+        (SIGMOID, {"x": (), "t": ()}, "the same first dimension"),
         (HINGE, {"x": (2, 3), "t": (3,)}, "needs 2 labels"),
+        (HINGE, {"x": (2, 3), "t": (1, 2)}, "the same first dimension"),
         (MULTINOMIAL, {"x": (2, 3), "t": (2, 2)}, "needs 2 labels"),
         (INFOGAIN, {"x": (2, 3), "t": (2,), "h": (2, 2)}, "H must be 3×3"),
         (INFOGAIN, {"x": (2, 3, 4), "t": (2,), "h": (3, 3)}, "needs 8 labels"),
+        (INFOGAIN, {"x": (2, 3, 4), "t": (8,), "h": (3, 3)}, "the same first dimension"),
         (INFOGAIN.replace(' bottom: "h"', ""), {"x": (2, 3), "t": (2,)}, "matrix H is missing"),
         (
             INFOGAIN + " loss_param { normalize: true }",
