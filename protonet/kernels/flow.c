@@ -138,6 +138,24 @@ INLINE FN(target) FN(follow)(const flow_warp_args *w, int64_t image, int64_t y, 
     return t;
 }
 
+/* A row of `channels` planes at once: a target is looked up once for all of them. */
+INLINE void FN(warp_row)(const FN(target) *targets, int64_t width, int64_t plane, int channels,
+                         real fill, const real *x, real *y) {
+    for (int64_t i = 0; i < width; i++) {
+        const FN(target) t = targets[i];
+        for (int c = 0; c < channels; c++) {
+            if (t.at < 0) {
+                y[c * plane + i] = fill;
+                continue;
+            }
+            const real *from = x + c * plane + t.at;
+            y[c * plane + i] =
+                (1 - t.beta) * ((1 - t.alpha) * from[0] + t.alpha * from[t.right]) +
+                t.beta * ((1 - t.alpha) * from[t.down] + t.alpha * from[t.down + t.right]);
+        }
+    }
+}
+
 KERNEL(flow_warp) {
     ARGS(flow_warp);
     const int64_t plane = a->height * a->width;
@@ -148,20 +166,13 @@ KERNEL(flow_warp) {
         FN(target) *targets =
             workspace(WORKSPACE_PARTIAL, sizeof(FN(target)) * (size_t)a->width);
         for (int64_t i = 0; i < a->width; i++) targets[i] = FN(follow)(a, image, row, i);
-        for (int64_t c = 0; c < a->channels; c++) {
-            const real *x = (const real *)a->x + (image * a->channels + c) * plane;
-            real *y = (real *)a->y + (image * a->channels + c) * plane + row * a->width;
-            for (int64_t i = 0; i < a->width; i++) {
-                const FN(target) t = targets[i];
-                if (t.at < 0) {
-                    y[i] = fill;
-                    continue;
-                }
-                const real *from = x + t.at;
-                y[i] = (1 - t.beta) * ((1 - t.alpha) * from[0] + t.alpha * from[t.right]) +
-                       t.beta * ((1 - t.alpha) * from[t.down] + t.alpha * from[t.down + t.right]);
-            }
-        }
+        const real *x = (const real *)a->x + image * a->channels * plane;
+        real *y = (real *)a->y + image * a->channels * plane + row * a->width;
+        int64_t c = 0;
+        for (; c + 4 <= a->channels; c += 4)
+            FN(warp_row)(targets, a->width, plane, 4, fill, x + c * plane, y + c * plane);
+        for (; c < a->channels; c++)
+            FN(warp_row)(targets, a->width, plane, 1, fill, x + c * plane, y + c * plane);
     }
 }
 
@@ -315,31 +326,38 @@ KERNEL(mean_of_numbers) {
     ARGS(mean_of_numbers);
     const int32_t *row = a->row, *column = a->column;
     const int64_t width = a->width;
+    real *weights = workspace(WORKSPACE_RESULT, sizeof(real) * (size_t)a->out_width);
+    for (int64_t i = 0; i < a->out_width; i++) { /* of an output's taps along its row */
+        weights[i] = 0;
+        for (int64_t k = 0; k < a->column_taps; k++)
+            weights[i] += ((const real *)a->column_weight)[i * a->column_taps + k];
+    }
     PARALLEL_FOR(a->planes * a->out_height * (width * a->row_taps + a->out_width * a->column_taps))
     for (int64_t at = 0; at < a->planes * a->out_height; at++) {
         const int64_t h = at % a->out_height;
         const real *x = (const real *)a->x + (at / a->out_height * a->height + row[h]) * width;
         const real *down = (const real *)a->row_weight + h * a->row_taps;
         real *y = (real *)a->y + at * a->out_width, all = 0, weight = 0;
-        real *restrict between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)width);
-        memset(between, 0, sizeof(real) * (size_t)width);
-        for (int64_t j = 0; j < a->row_taps; j++) {
-            for (int64_t i = 0; i < width; i++) between[i] += down[j] * x[j * width + i];
-            weight += down[j];
+        real *between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(width + LANES));
+        VEC sums = {0};
+        for (int64_t j = 0; j < a->row_taps; j++) weight += down[j];
+        for (int64_t i = 0; i < width; i += LANES) {
+            VEC sum = {0};
+            for (int64_t j = 0; j < a->row_taps; j++)
+                sum += down[j] * FN(load_some)(x + j * width + i, MIN(LANES, width - i));
+            *(VEC *)(between + i) = sum;
+            sums += sum;
         }
-        for (int64_t i = 0; i < width; i++) all += between[i];
+        for (int64_t lane = 0; lane < LANES; lane++) all += sums[lane];
         for (int64_t i = 0; i < a->out_width; i++) {
             const real *across = (const real *)a->column_weight + i * a->column_taps;
             if (all != all) {
                 y[i] = FN(mean_of_taps)(a, x + column[i], down, across);
                 continue;
             }
-            real sum = 0, known = 0;
-            for (int64_t k = 0; k < a->column_taps; k++) {
-                sum += across[k] * between[column[i] + k];
-                known += across[k];
-            }
-            known *= weight;
+            const real known = weights[i] * weight;
+            real sum = 0;
+            for (int64_t k = 0; k < a->column_taps; k++) sum += across[k] * between[column[i] + k];
             y[i] = known == 0 ? NAN : sum / known;
         }
     }
