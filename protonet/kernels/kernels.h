@@ -190,16 +190,19 @@ typedef struct { bn_args shape; const void *dy; void *dx; void *dslope; void *db
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-/* y[i] = x[index[i]] for `count` rows of `size` elements; index holds whole numbers as reals. */
+/* y[i] = x[index[i]] for `count` rows of `size` elements; index holds whole numbers as reals, from 0
+ * to `rows` - 1. *bad (int64_t) = the first i of which this is not true (NaN too), else -1. */
 typedef struct {
-    const void *x; const void *index; void *y; int64_t count; int64_t size;
+    const void *x; const void *index; void *y; int64_t count; int64_t size; int64_t rows; void *bad;
 } gather_rows_args;
 /* x[index[i]] += y[i]. */
 typedef struct {
-    const void *y; const void *index; void *x; int64_t count; int64_t size;
+    const void *y; const void *index; void *x; int64_t count; int64_t size; int64_t rows;
 } scatter_rows_args;
-/* *bad (int64_t) = the first i with index[i] outside 0 ... limit - 1 (NaN too), else -1. */
-typedef struct { const void *index; int64_t count; int64_t limit; void *bad; } check_index_args;
+/* kept = the i with selector[i] != 0, as reals; *found (int64_t) = how many; *bad (int64_t) = the
+ * first i whose selector is NaN, else -1. */
+typedef struct { const void *selector; int64_t count; void *kept; void *found; void *bad; }
+    select_rows_args;
 
 /* ---- data ------------------------------------------------------------------------------- */
 

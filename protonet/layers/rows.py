@@ -13,21 +13,42 @@ from .base import AtLeast, Exactly, Layer, LayerError, Parameter, Shape, shape_t
 from .registry import register
 
 
-def judge_index(index: np.ndarray, limit: int, bottom: int) -> None:
-    """Raises LayerError naming the first number that is not one of `limit` rows."""
-    bad = np.zeros(1, np.int64)
-    kernels.check_index(index=index, count=index.size, limit=limit, bad=bad)
-    if bad[0] >= 0:
-        raise LayerError(
-            f"row {index.reshape(-1)[bad[0]]:g} (element {bad[0]}) does not exist: "
-            f"there are rows 0 to {limit - 1}",
-            bottom=bottom,
-            code="E206",
-        )
+class PickedRows(Layer):
+    """What Embed and BatchReindex share: rows picked by number; a pass judges the numbers."""
+
+    index_bottom = 0
+
+    def setup(self) -> None:
+        self.bad = np.full(1, -1, np.int64)  # the first number that is no row's
+
+    def gather(self, x: np.ndarray, index: Blob, y: np.ndarray) -> None:
+        """y[i] = x[index[i]] for the rows of x."""
+        kernels.gather_rows(
+            x=x, index=index.data, y=y, bad=self.bad,
+            count=index.count, size=math.prod(x.shape[1:]), rows=len(x),
+        )  # fmt: skip
+        self.rows = len(x)
+
+    def scatter(self, y: np.ndarray, index: Blob, x: np.ndarray) -> None:
+        """x[index[i]] += y[i] for the rows of x."""
+        kernels.scatter_rows(
+            y=y, index=index.data, x=x,
+            count=index.count, size=math.prod(x.shape[1:]), rows=len(x),
+        )  # fmt: skip
+
+    def judge(self, bottom: list[Blob]) -> None:
+        if self.bad[0] >= 0:
+            number = bottom[self.index_bottom].data.reshape(-1)[self.bad[0]]
+            raise LayerError(
+                f"row {number:g} (element {self.bad[0]}) does not exist: "
+                f"there are rows 0 to {self.rows - 1}",
+                bottom=self.index_bottom,
+                code="E206",
+            )
 
 
 @register("Embed")
-class Embed(Layer):
+class Embed(PickedRows):
     """y = W[x] + b: each whole number in x is replaced by its row of W.
 
     Shapes:     any shape → the same with O appended; W is I×O, b is O.
@@ -36,10 +57,10 @@ class Embed(Layer):
     Source:     Caffe 1.0.
     """
 
-    dynamic = True  # the numbers are judged on every pass
     labels = (0,)
 
     def setup(self) -> None:
+        super().setup()
         self.settings = self.param.embed_param
         for name in ("num_output", "input_dim"):
             if getattr(self.settings, name) < 1:
@@ -57,30 +78,23 @@ class Embed(Layer):
         return found
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        judge_index(bottom[0].data, self.settings.input_dim, 0)
-        rows, size = bottom[0].count, self.settings.num_output
-        kernels.gather_rows(
-            x=self.blobs[0].data, index=bottom[0].data, y=top[0].data, count=rows, size=size
-        )
+        self.gather(self.blobs[0].data, bottom[0], top[0].data)
         if self.settings.bias_term:
             kernels.scale(
                 x=top[0].data, bias=self.blobs[1].data, y=top[0].data,
-                outer=rows, channels=size, inner=1,
+                outer=bottom[0].count, channels=self.settings.num_output, inner=1,
             )  # fmt: skip
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         rows, size = bottom[0].count, self.settings.num_output
         if self.param_propagate_down[0]:
-            judge_index(bottom[0].data, self.settings.input_dim, 0)
-            kernels.scatter_rows(
-                y=top[0].diff, index=bottom[0].data, x=self.blobs[0].diff, count=rows, size=size
-            )
+            self.scatter(top[0].diff, bottom[0], self.blobs[0].diff)
         if self.settings.bias_term and self.param_propagate_down[1]:
             kernels.sum_rows(x=top[0].diff, y=self.blobs[1].diff, rows=rows, columns=size)
 
 
 @register("BatchReindex")
-class BatchReindex(Layer):
+class BatchReindex(PickedRows):
     """y[i] = x[index[i]]: rows picked, reordered and repeated.
 
     Shapes:   x N×…, index M → M×….
@@ -89,8 +103,8 @@ class BatchReindex(Layer):
     """
 
     bottoms = Exactly(2)
-    dynamic = True
     labels = (1,)
+    index_bottom = 1
 
     def allow_force_backward(self, bottom: int) -> bool:
         """Caffe refuses to run backward where index would be asked; so nothing is forced there."""
@@ -104,20 +118,12 @@ class BatchReindex(Layer):
         return [(bottom[1][0], *bottom[0][1:])]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        judge_index(bottom[1].data, bottom[0].shape[0], 1)
-        kernels.gather_rows(
-            x=bottom[0].data, index=bottom[1].data, y=top[0].data,
-            count=bottom[1].count, size=math.prod(bottom[0].shape[1:]),
-        )  # fmt: skip
+        self.gather(bottom[0].data, bottom[1], top[0].data)
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         if self.propagate_down[0]:
-            judge_index(bottom[1].data, bottom[0].shape[0], 1)
-            bottom[0].diff.fill(0)
-            kernels.scatter_rows(
-                y=top[0].diff, index=bottom[1].data, x=bottom[0].diff,
-                count=bottom[1].count, size=math.prod(bottom[0].shape[1:]),
-            )  # fmt: skip
+            kernels.fill(y=bottom[0].diff, n=bottom[0].count, value=0)
+            self.scatter(top[0].diff, bottom[1], bottom[0].diff)
 
 
 @register("Filter")
@@ -159,28 +165,31 @@ class Filter(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.kept = np.arange(bottom[-1].count, dtype=bottom[-1].dtype)
+        self.found = np.full(1, bottom[-1].count)
+        self.bad = np.full(1, -1, np.int64)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        selector = bottom[-1].data.reshape(-1)
-        if np.isnan(selector).any():
+        kernels.select_rows(
+            selector=bottom[-1].data, count=bottom[-1].count,
+            kept=self.kept, found=self.found, bad=self.bad,
+        )  # fmt: skip
+        if self.bad[0] >= 0:
             raise LayerError(
-                f"element {np.isnan(selector).argmax()} of the selector is not a number",
+                f"element {self.bad[0]} of the selector is not a number",
                 bottom=self.bottom_count - 1, code="E208",
             )  # fmt: skip
-        kept = np.flatnonzero(selector)
-        self.kept = kept.astype(bottom[-1].dtype)
         for x, y in zip(bottom, top, strict=False):
-            y.reshape(len(kept), *x.shape[1:])
+            y.reshape(self.found[0], *x.shape[1:])
             kernels.gather_rows(
-                x=x.data, index=self.kept, y=y.data,
-                count=len(kept), size=math.prod(x.shape[1:]),
+                x=x.data, index=self.kept, y=y.data, bad=self.bad,
+                count=y.shape[0], size=math.prod(x.shape[1:]), rows=x.shape[0],
             )  # fmt: skip
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         for x, y, wanted in zip(bottom, top, self.propagate_down, strict=False):
             if wanted:
-                x.diff.fill(0)
+                kernels.fill(y=x.diff, n=x.count, value=0)
                 kernels.scatter_rows(
                     y=y.diff, index=self.kept, x=x.diff,
-                    count=len(self.kept), size=math.prod(x.shape[1:]),
+                    count=y.shape[0], size=math.prod(x.shape[1:]), rows=x.shape[0],
                 )  # fmt: skip

@@ -152,14 +152,18 @@ def test_an_ignored_label_need_be_no_class() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [4, -1, np.nan, 1e12])
-def test_an_index_that_changes_between_the_passes_is_judged_again(
+def test_an_index_that_is_no_row_any_more_gives_its_gradient_to_none(
     layer: str, inputs: dict[str, np.ndarray], index: str, value: float
 ) -> None:
     net = layer_net(layer, inputs)
     net.forward()
     net.blobs[index].data[1] = value
+    net.blobs["y"].diff[...] = 1
+    net.backward()
+    found = net.blobs["x"] if "x" in inputs else net.params["layer"][0]
+    np.testing.assert_array_equal(found.diff, [[2, 2], [0, 0], [0, 0], [0, 0]])
     with pytest.raises(Error, match=r"element 1\) does not exist"):
-        net.backward()
+        net.forward()
 
 
 def test_a_picture_may_be_resampled_to_none() -> None:
