@@ -63,6 +63,7 @@ def _judge_blobs(
             "E104",
             f"{title} takes {allowed} {what}{plural}, not {count}",
             (*path, what, allowed.most or 0) if too_many else path,
+            help=made.namesake if too_many else "",
         )
     if made.equal_bottoms_and_tops and len(param.bottom) != len(param.top):
         graph.report(

@@ -65,6 +65,7 @@ class AnnotatedData(PrefetchedLayer):
     Source:     Liu et al. 2016 (SSD).
     """
 
+    namesake = "MobileNet-YOLO's layer of this name, with labels of pixels, is not supported"
     tops = Between(1, 2)
     source_field = ("data_param", "source")
 

@@ -137,6 +137,7 @@ class Layer:
     shares_memory: ClassVar[bool] = False  # the tops' values are the bottom's memory
     constant: ClassVar[bool] = False  # tops depend on shapes and parameters alone, not on values
     is_data: ClassVar[bool] = False  # makes its tops from a source outside the net
+    namesake: ClassVar[str] = ""  # about a fork's layer of this name that takes more blobs
 
     def __init__(self, param: LayerParameter, phase: int = TEST) -> None:
         self.param = param

@@ -38,6 +38,7 @@ class DetectionEvaluate(Layer):
     """
 
     bottoms = Exactly(2)
+    namesake = "this is SSD's; Cascade R-CNN's layer of this name is not supported"
     labels = (0, 1)
     dynamic = True
 

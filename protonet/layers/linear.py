@@ -24,6 +24,8 @@ class InnerProduct(Layer):
     Source:     Caffe 1.0.
     """
 
+    namesake = "NormFace's layer of this name, with weights as a second bottom, is not supported"
+
     def setup(self) -> None:
         self.settings = self.param.inner_product_param
         self.outputs = self.settings.num_output

@@ -78,6 +78,15 @@ def test_number_of_bottoms_points_at_the_one_too_many(check: Checker) -> None:
     assert found.spans[0].column == text.split("\n")[1].rindex('"data"') + 1
 
 
+def test_blobs_of_a_forks_layer_of_the_same_name_are_told_to_be_its(check: Checker) -> None:
+    text = image(1, 3, 8, 8) + (
+        'layer { name: "fc" type: "InnerProduct" bottom: "data" bottom: "data" top: "out" '
+        "inner_product_param { num_output: 2 } }\n"
+    )
+    assert "NormFace" in check.only(text, "E104").help
+    assert not check.only(text.replace('bottom: "data"', ""), "E104").help
+
+
 def test_number_of_tops_points_at_the_layer_when_one_is_missing(check: Checker) -> None:
     text = image(1, 3, 8, 8) + 'layer { name: "relu" type: "ReLU" bottom: "data" }\n'
     found = check.only(text, "E104")
