@@ -2,7 +2,9 @@
 
 A bottom is what it holds and its shape: `x` numbers around 0, `positive` 0.1 … 2, `binary` 0 or
 1, `classes K` whole numbers below K, `rows` whole numbers below the first bottom's first axis,
-`cont` 0 at the first step of a sequence, `regions` boxes within a plane of the first bottom.
+`cont` 0 at the first step of a sequence, `mask` places in windows of 2×2, `image` the height, width
+and scale of an image; `regions` R, `priors` P, `truths` R K: so many boxes, within a plane of the
+first bottom, or within the image, or of the first bottom's images and classes below K.
 The text of PyTorch is a callable of the bottoms; `n` is torch.nn, `f` torch.nn.functional. Its
 parameters, if it has any, take part in the backward pass as ours do. None: PyTorch has no layer
 of that kind, nor a few calls that come to the same.
@@ -19,6 +21,9 @@ SMALL = "x 16 256 14 14"
 VECTORS = "x 64 4096"
 SCORES = "x 128 1000"
 DENSE = "x 4 21 128 128"
+MASK = "mask 16 256 14 14"
+UNPOOLED = "lambda x, m: f.max_unpool2d(x, m.long(), 2)"
+ANCHORS = "biases: 1 biases: 1 biases: 3 biases: 2 biases: 2 biases: 3"
 
 
 class Case(NamedTuple):
@@ -126,6 +131,11 @@ CASES = [
     # other sizes
     Case("Upsample", "upsample_param { scale: 2 }", (SMALL,),
          'lambda x: f.interpolate(x, scale_factor=2, mode="nearest")'),
+    Case("Upsample", "upsample_param { scale: 2 }", (SMALL, MASK), UNPOOLED),
+    Case("MaxUnPool", "max_unpool_param { dst_h: 28 dst_w: 28 }", (SMALL, MASK), UNPOOLED),
+    Case("Unpooling", "unpooling_param { kernel_size: 2 stride: 2 }", (SMALL, MASK), UNPOOLED),
+    Case("Accum", "", ("x 16 64 28 28", "x 16 256 14 14"), "lambda x, y: torch.cat([x, "
+         'f.interpolate(y, (28, 28), mode="bilinear", align_corners=True)], 1)'),
     Case("Interp", "interp_param { zoom_factor: 2 }", (SMALL,),
          'lambda x: f.interpolate(x, (27, 27), mode="bilinear", align_corners=True)'),
     Case("Resize", "resize_param { height: 28 width: 28 }", (SMALL,),
@@ -185,7 +195,19 @@ CASES = [
     Case("LSTM", "recurrent_param { num_output: 256 }", ("x 20 32 256", "cont 20 32"),
          "Recurrent(n.LSTM(256, 256))"),
     Case("LSTMUnit", "", ("x 1 256 256", "x 1 256 1024", "cont 1 256"), "Unit()", tops=2),
-    # priors
+    # boxes
     Case("PriorBox", "prior_box_param { min_size: 30 aspect_ratio: 2 flip: true clip: true "
          "variance: 0.1 }", ("x 1 8 38 38", "x 1 3 300 300"), None, backward=False),
+    Case("MultiBoxLoss", "multibox_loss_param { num_classes: 21 }",
+         ("x 8 7668", "x 8 40257", "priors 1917", "truths 32 21"), None),
+    Case("DetectionOutput", "detection_output_param { num_classes: 21 keep_top_k: 200 "
+         "confidence_threshold: 0.5 nms_param { nms_threshold: 0.45 top_k: 400 } }",
+         ("x 1 7668", "x 1 40257", "priors 1917"), None, backward=False),
+    Case("Proposal", "", ("x 1 18 38 50", "x 1 36 38 50", "image 608 800"), None, backward=False),
+    Case("RegionLoss", f"region_loss_param {{ num_class: 20 num: 3 {ANCHORS} }}",
+         ("x 8 75 13 13", "truths 32 21"), None),
+    Case("YoloDetectionOutput", "yolo_detection_output_param { num_classes: 20 num_box: 3 "
+         f"confidence_threshold: 0.5 {ANCHORS} }}", ("x 1 75 13 13",), None, backward=False),
+    Case("EvalDetection", "eval_detection_param { side: 13 num_class: 20 num_object: 3 nms: 0.5 "
+         f"{ANCHORS} }}", ("x 8 75 13 13", "truths 32 21"), None, backward=False),
 ]  # fmt: skip

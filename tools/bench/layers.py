@@ -58,10 +58,26 @@ def bottom(text, first):
         cont = np.ones(shape, "f")
         cont[0] = 0
         return cont
+    if kind == "mask":
+        rows, columns = np.indices(shape[2:]) * 2
+        place = random.integers(4, size=shape)
+        return ((rows + place // 2) * 2 * shape[3] + columns + place % 2).astype("f")
+    if kind == "image":
+        return np.array([[*shape, 1]], "f")
+    count = shape[0]
+    if kind == "priors":
+        corner, size = random.uniform(0, 0.7, (count, 2)), random.uniform(0.05, 0.3, (count, 2))
+        boxes = np.concatenate([corner, corner + size], 1)
+        return np.stack([boxes, np.full((count, 4), 0.1)]).reshape(1, 2, -1).astype("f")
+    if kind == "truths":
+        corner, size = random.uniform(0, 0.7, (count, 2)), random.uniform(0.05, 0.3, (count, 2))
+        image = np.arange(count)[:, None] * first[0] // count
+        label = random.integers(1, shape[1], (count, 1))
+        rows = np.concatenate([image, label, image, corner, corner + size, 0 * image], 1)
+        return rows[None, None].astype("f")
     assert kind == "regions"
-    corner = random.uniform(0, 300, (shape[0], 2))
-    size = random.uniform(50, 300, (shape[0], 2))
-    return np.concatenate([np.zeros((shape[0], 1)), corner, corner + size], 1).astype("f")
+    corner, size = random.uniform(0, 300, (count, 2)), random.uniform(50, 300, (count, 2))
+    return np.concatenate([np.zeros((count, 1)), corner, corner + size], 1).astype("f")
 def bottoms(case):
     made = []
     for text in case["bottoms"]:
