@@ -57,8 +57,11 @@ def judge(filler: FillerParameter, shape: Shape) -> None:
             f"a uniform filler's min {filler.min:g} must not be above its max {filler.max:g}",
             field=("min",),
         )
-    if filler.type == "gaussian" and not filler.std >= 0:
-        raise LayerError(f"std must be at least 0, not {filler.std:g}", field=("std",))
+    if filler.type == "gaussian" and not filler.std > 0:
+        raise LayerError(
+            f"std must be above 0, not {filler.std:g}",
+            field=("std",), help='for one value everywhere: type: "constant"',
+        )  # fmt: skip
     _judge_sparse(filler, shape)
     if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         raise LayerError(

@@ -91,6 +91,7 @@ def test_fillers_take_scalars_vectors_and_nothing(name: str, shape: tuple[int, .
         ('type: "bilinear"', (4, 4), "type", "4×4"),
         ('type: "uniform" min: 2 max: 1', (2,), "min", "2"),
         ('type: "gaussian" std: -1', (2,), "std", "-1"),
+        ('type: "gaussian" std: 0', (2,), "std", "0"),
         ('type: "gaussian" std: nan', (2,), "std", "nan"),
         ('type: "xavier" sparse: 2', (2,), "sparse", "xavier"),
         ('type: "gaussian" sparse: 9', (4, 2), "sparse", "0 to 4"),
