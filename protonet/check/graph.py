@@ -24,6 +24,7 @@ from protonet.prototxt.source import Path, SourceMap
 
 from .assumed import assumed_shapes
 from .counts import counts_fit
+from .own_weights import with_own_weights
 from .resolve import MOST_GUESSES, resolve
 from .sharing import LearnableParameter, share_parameters
 from .sizes import judge_sizes
@@ -237,6 +238,7 @@ class _Builder:
                 node.top_shapes = self._inferred(node, node.layer, bottoms)
                 node.parameters = node.layer.parameters(bottoms)
                 judge_sizes(node)
+                node.parameters = with_own_weights(node.param, node.parameters)
                 _judge_fillers(node.parameters)
             except LayerError as error:
                 self._complain(node, error)
