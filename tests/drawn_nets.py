@@ -53,6 +53,7 @@ class Drawn:
             f"input_param {{ shape {{ dim: {n} dim: 4 dim: 8 dim: 8 }} }} }}"
         ]
         self.channels = {"b0": 4}
+        self.read = {"b0"}  # blobs that cannot be changed in place
 
     def add(self, kind: str, bottoms: list[str], channels: int, more: str, in_place: bool) -> None:
         top = bottoms[0] if in_place else f"b{len(self.text)}"
@@ -61,6 +62,9 @@ class Drawn:
             f'layer {{ name: "l{len(self.text)}" type: "{kind}" {reads} top: "{top}" {more} }}'
         )
         self.channels[top] = channels
+        self.read |= set(bottoms)
+        if in_place:
+            self.read.remove(top)
 
 
 def convolution(outputs: int, kernel: int, group: int, bias: bool) -> str:
@@ -77,7 +81,7 @@ def drawn_nets(draw: st.DrawFn) -> tuple[str, list[str]]:
         names = sorted(net.channels)
         one = draw(st.sampled_from(names))
         count = net.channels[one]
-        in_place = one != "b0" and draw(st.booleans())
+        in_place = one not in net.read and draw(st.booleans())
         alike = [name for name in names if net.channels[name] == count]
         kind = draw(st.sampled_from([
             "Convolution", "Convolution", "ReLU", "PReLU", "ReLU6", "Clip", "BatchNorm", "Scale",
@@ -105,6 +109,7 @@ def drawn_nets(draw: st.DrawFn) -> tuple[str, list[str]]:
                 f'top: "{second}" slice_param {{ slice_point: {at} }} }}'
             )
             net.channels |= {first: at, second: count - at}
+            net.read.add(one)
         elif kind == "Pooling":
             pool = draw(st.sampled_from(["MAX", "AVE"]))
             more = f"pooling_param {{ pool: {pool} kernel_size: 3 pad: 1 }}"

@@ -1,6 +1,7 @@
 """Joining bottoms to tops by name.
 
-Codes: E102 unknown bottom, E103 top with two makers, W101 layer name used twice.
+Codes: E102 unknown bottom, E103 top with two makers, E106 in place where another reads the blob,
+W101 layer name used twice.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class _Resolver:
         self.graph, self.unfiltered, self.broken = graph, unfiltered, broken
         self.layers = graph.net.layer
         self.made: dict[str, int] = {}  # blob → the layer that made it last
+        self.read: dict[str, int] = {}  # blob → a layer that reads what was made last
         self.unknown: set[str] = set()  # reported once
         self.later: dict[str, int] = {}  # blob → the first layer that makes it, wherever it is
         self.guesses = MOST_GUESSES
@@ -62,13 +64,19 @@ class _Resolver:
                     self._report_unknown(index, position)
                     self.made[bottom] = index
                     self.unknown.add(bottom)
-            for position, top in enumerate(param.top):
-                if position < len(param.bottom) and param.bottom[position] == top:
-                    continue
-                if top in self.made:
+                if bottom in self.read and bottom in _in_place(param):
                     sound = False
-                    self._report_twice(index, position)
-                self.made[top] = index
+                    self._report_read(index, position)
+                self.read[bottom] = index
+            for position, top in enumerate(param.top):
+                if param.bottom[position : position + 1] != [top]:
+                    if top in self.made:
+                        sound = False
+                        self._report_twice(index, position)
+                    self.made[top] = index
+                self.read.pop(top, None)
+                if position < len(param.loss_weight) and param.loss_weight[position]:
+                    self.read[top] = index
         return sound
 
     def _report_name(self, index: int, first: int) -> None:
@@ -80,6 +88,28 @@ class _Resolver:
             ("layer", index, "name"),
             also=(("layer", first, "name"),),
             help="trained weights are found by layer name: give each layer a name of its own",
+        )
+
+    def _report_read(self, index: int, position: int) -> None:
+        """In Caffe each reader has a blob of its own then, and the layer two tops of one name."""
+        param, bottom = self.layers[index], self.layers[index].bottom[position]
+        reader = self.read[bottom]
+        if index in self.broken or reader in self.broken or bottom in self.unknown:
+            return
+        who = f'layer "{self.layers[reader].name}"' if reader != index else "this layer"
+        if bottom in self.layers[reader].bottom:
+            found = ("layer", reader, "bottom", list(self.layers[reader].bottom).index(bottom))
+            reads = "reads"
+        else:
+            found = ("layer", reader, "loss_weight", list(self.layers[reader].top).index(bottom))
+            reads = "counts as a loss"
+        self.graph.report(
+            "E106",
+            f'"{bottom}" cannot be changed in place: {who} {reads} it as it was',
+            ("layer", index, "top", list(param.top).index(bottom)),
+            notes=(_title(param),),
+            also=(found,),
+            help="give the top a name of its own",
         )
 
     def _report_twice(self, index: int, position: int) -> None:
@@ -140,6 +170,11 @@ class _Resolver:
             text = "\n".join(lines[start : max(end, start + 1)])
             found.update(name for pair in _STRING.findall(text) for name in pair)
         return found
+
+
+def _in_place(param: LayerParameter) -> set[str]:
+    """Returns the blobs that are bottom and top at one position."""
+    return {bottom for bottom, top in zip(param.bottom, param.top, strict=False) if bottom == top}
 
 
 def _title(param: LayerParameter) -> str:

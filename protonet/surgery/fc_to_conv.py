@@ -221,14 +221,9 @@ def _remove_flattening(
 
 
 def _needs_copy(graph: Graph, layer: LayerParameter, source: str) -> bool:
-    """Says whether a layer's top cannot be what it flattens, a `source` flattened before or not:
-    one of the two is worked on in place afterwards while the other is read, or both are outputs."""
+    """Says whether others read what a layer flattens, which is a flattened `source`, while its top
+    is worked on in place, or is an output of its own."""
     top = layer.top[0]
-    later = False
-    for node in graph.nodes:
-        if later and source in node.param.top:
-            return True
-        later = later or node.param.name == layer.name
     in_place = any(top in n.param.bottom and top in n.param.top for n in graph.nodes)
     shared = any(
         sum(list(node.param.bottom).count(blob) for node in graph.nodes) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from checking import Checker, at, image
 
 CONV = (
@@ -102,6 +103,35 @@ def test_convolution_takes_as_many_tops_as_bottoms(check: Checker) -> None:
 def test_layer_that_cannot_work_in_place_is_told_so(check: Checker) -> None:
     text = image(1, 3, 8, 8) + CONV.replace('top: "conv"', 'top: "data"')
     assert check.only(text, "E106").message == "Convolution cannot work in place"
+
+
+IN_PLACE = 'layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }\n'
+
+
+@pytest.mark.parametrize(
+    ("reader", "pointed"),
+    [
+        (CONV + 'layer { name: "tanh" type: "TanH" bottom: "conv" top: "tanh" }\n', '"conv"'),
+        (CONV.replace('top: "conv"', 'top: "conv" loss_weight: 2'), "2"),
+    ],
+)
+def test_blob_that_another_has_read_cannot_be_changed_in_place(
+    check: Checker, reader: str, pointed: str
+) -> None:
+    text = image(1, 3, 8, 8) + reader + IN_PLACE
+    found = check.only(text, "E106")
+    assert at(text, found) == '"conv"'
+    assert found.spans[0].line == text.count("\n")
+    assert at(text, found, 1) == pointed
+
+
+def test_blob_that_is_read_after_it_was_changed_in_place_is_fine(check: Checker) -> None:
+    readers = "".join(
+        f'layer {{ name: "{name}" type: "TanH" bottom: "conv" top: "{name}" }}\n' for name in "ab"
+    )
+    assert not check.errors(
+        image(1, 3, 8, 8) + CONV + IN_PLACE + IN_PLACE.replace("relu", "r") + readers
+    )
 
 
 def test_shape_error_prints_shapes_and_the_formula_with_its_numbers(check: Checker) -> None:

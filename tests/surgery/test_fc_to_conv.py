@@ -161,19 +161,6 @@ def test_flattened_copy_that_is_worked_on_in_place_leaves_the_original_alone() -
     _same_on_windows(text)
 
 
-def test_original_that_is_worked_on_in_place_later_leaves_the_flattened_copy_alone() -> None:
-    slid = fc_to_conv(
-        trained(
-            BASE
-            + layer("flat", "Flatten", "pool1")
-            + layer("relu", "ReLU", "pool1", top="pool1")
-            + fc("fc", "flat", 5)
-        )
-    )
-    assert [one.type for one in slid.trained.net.layer][-3:] == ["Split", "ReLU", "Convolution"]
-    assert slid.trained.net.layer[-1].bottom == ["flat"]
-
-
 REFUSED = {
     "axis": (fc("fc", "pool1", 5, "axis: 2"), 4, "axis 2 makes no map"),
     "statistics for each place": (
