@@ -49,10 +49,11 @@ class Converted:
         sizes = sorted("×".join(map(str, shape)) for shape in self.shapes)
         size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes"
         text = f"{self.path}: {self.count:,} records"
-        if sizes:
-            text += f" of {size}, labels {self.least} to {self.greatest}"
         if self.continued:
-            text += f"; {self.continued:,} of them were there before, and not looked at again"
+            text += f", {self.continued:,} of them there before"
+        if sizes:
+            others = "; the others" if self.continued else ""
+            text += f"{others} of {size}, labels {self.least} to {self.greatest}"
         return text
 
 
