@@ -45,10 +45,10 @@ _param_names = {**param_name_dict(), **_BORROWED}
 
 
 def assign_proto(proto: Any, name: str, value: Any) -> None:
-    """Sets a field: a dict fills a message, a list a repeated field, and so does a single value."""
+    """Sets a field: a dict fills a message, a list or tuple a repeated field, as one value does."""
     field = getattr(proto, name)
     if hasattr(field, "extend"):
-        values = value if isinstance(value, list) else [value]
+        values = value if isinstance(value, list | tuple) else [value]
         if values and isinstance(values[0], Mapping):
             for each in values:
                 _fill(field.add(), each)

@@ -119,9 +119,9 @@ def test_a_spec_is_a_dictionary_of_tops() -> None:
     assert [layer.name for layer in n.to_proto().layer] == ["Input1", "b"]
 
 
-def test_arrays_and_numpy_numbers_are_values() -> None:
+def test_tuples_and_numpy_numbers_are_values() -> None:
     n = caffe.NetSpec()
-    n.data = L.Input(shape={"dim": [np.int64(2), 3]})
+    n.data = L.Input(shape={"dim": (np.int64(2), 3)})
     n.power = L.Power(n.data, power=np.float32(2))
     message = n.to_proto()
     assert list(message.layer[0].input_param.shape[0].dim) == [2, 3]
