@@ -161,7 +161,7 @@ def _judge_names(shapes: Mapping[str, Sequence[int]], inputs: Sequence[str]) -> 
     for name in shapes:
         if name not in inputs:
             near = nearest(name, inputs)
-            message = f'the net for use has no input "{name}" (inputs: {", ".join(inputs)})'
+            message = f'no data layer makes an input "{name}" (they make: {", ".join(inputs)})'
             raise Error(Diagnostic("E501", message, help=f'did you mean "{near}"?' if near else ""))
 
 
