@@ -20,10 +20,11 @@ import numpy as np
 
 from ._native import ffi, lib
 
-WAY_WINOGRAD = int(lib.WAY_WINOGRAD)  # of those that convolution_pack tells
-WAY_STRIPS, WAY_TILES = int(lib.WAY_STRIPS), int(lib.WAY_TILES)
+WAYS = ("winograd", "pixels", "direct", "columns", "tiles", "strips")  # of a convolution, from 1 on
+WAY_WINOGRAD, WAY_TILES, WAY_STRIPS = int(lib.WAY_WINOGRAD), int(lib.WAY_TILES), int(lib.WAY_STRIPS)
 
 __all__ = [
+    "WAYS",
     "WAY_STRIPS",
     "WAY_TILES",
     "WAY_WINOGRAD",

@@ -103,47 +103,60 @@ static int FN(convolve_directly)(const convolution_args *s, int turned) {
     return 1;
 }
 
+static int FN(can_go)(const convolution_args *s, const FN(extent) *e, int64_t way) {
+    switch (way) {
+        case WAY_STRIPS: return FN(strips_can)(s);
+        case WAY_TILES: return FN(tiles_can)(s);
+        case WAY_WINOGRAD: return FN(winograd_can)(s, e->in_group, e->out_group);
+        case WAY_PIXELS: return !s->pool && FN(pixelwise_can)(s);
+        case WAY_DIRECT: return !s->pool && FN(direct_can)(s);
+        case WAY_COLUMNS: return !s->pool;
+    }
+    return 0;
+}
+
+/* The way that is asked for, or else the one that should take least time. */
+static int64_t FN(way_of)(const convolution_args *s, const FN(extent) *e) {
+    if (FN(is_depthwise)(s) || s->by_columns) return WAY_AS_THEY_ARE;
+    if (s->way && FN(can_go)(s, e, s->way)) return s->way;
+    if (FN(strips_pay)(s)) return WAY_STRIPS;
+    if (FN(tiles_pay)(s)) return WAY_TILES;
+    if (FN(forward_by_winograd)(s, e)) return WAY_WINOGRAD;
+    if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
+    return FN(direct_pays)(s) ? WAY_DIRECT : WAY_COLUMNS;
+}
+
+/* Bytes of all groups' weights as a way takes them. */
+static int64_t FN(way_size)(const convolution_args *s, const FN(extent) *e, int64_t way) {
+    switch (way) {
+        case WAY_STRIPS: return FN(strips_size)(s);
+        case WAY_TILES: return FN(tiled_filters_size)(s);
+        case WAY_WINOGRAD: return FN(winograd_groups_size)(s, 0);
+        case WAY_PIXELS: return FN(pixelwise_size)(s);
+        case WAY_DIRECT: return FN(direct_size)(s);
+        case WAY_COLUMNS: return FN(groups_size)(s, e);
+    }
+    return 0;
+}
+
+static void FN(way_pack)(const convolution_args *s, const FN(extent) *e, int64_t way, void *packed) {
+    switch (way) {
+        case WAY_STRIPS: FN(strips_pack)(s, packed); break;
+        case WAY_TILES: FN(tiled_filters)(s, packed); break;
+        case WAY_WINOGRAD: FN(winograd_pack_groups)(s, 0, packed); break;
+        case WAY_PIXELS: FN(pixelwise_pack)(s, 0, packed); break;
+        case WAY_DIRECT: FN(direct_pack)(s, 0, packed); break;
+        case WAY_COLUMNS: FN(pack_groups)(s, e, packed); break;
+    }
+}
+
 KERNEL(convolution_pack) {
     ARGS(convolution_pack);
-    const convolution_args *s = &a->shape;
-    const FN(extent) e = FN(extent_of)(s);
+    const FN(extent) e = FN(extent_of)(&a->shape);
     int64_t *size = a->size;
-    size[0] = 0;
-    size[1] = WAY_AS_THEY_ARE;
-    if (FN(is_depthwise)(s) || s->by_columns) return;
-    if (FN(strips_pay)(s)) {
-        size[0] = FN(strips_size)(s);
-        size[1] = WAY_STRIPS;
-        if (a->packed) FN(strips_pack)(s, a->packed);
-        return;
-    }
-    if (FN(tiles_pay)(s)) {
-        size[0] = FN(tiled_filters_size)(s);
-        size[1] = WAY_TILES;
-        if (a->packed) FN(tiled_filters)(s, a->packed);
-        return;
-    }
-    if (FN(forward_by_winograd)(s, &e)) {
-        size[0] = FN(winograd_groups_size)(s, 0);
-        size[1] = WAY_WINOGRAD;
-        if (a->packed) FN(winograd_pack_groups)(s, 0, a->packed);
-        return;
-    }
-    if (FN(pixelwise_pays)(s)) {
-        size[0] = FN(pixelwise_size)(s);
-        size[1] = WAY_PIXELS;
-        if (a->packed) FN(pixelwise_pack)(s, 0, a->packed);
-        return;
-    }
-    if (FN(direct_pays)(s)) {
-        size[0] = FN(direct_size)(s);
-        size[1] = WAY_DIRECT;
-        if (a->packed) FN(direct_pack)(s, 0, a->packed);
-        return;
-    }
-    size[0] = FN(groups_size)(s, &e);
-    size[1] = WAY_COLUMNS;
-    if (a->packed) FN(pack_groups)(s, &e, a->packed);
+    size[1] = FN(way_of)(&a->shape, &e);
+    size[0] = FN(way_size)(&a->shape, &e, size[1]);
+    if (a->packed) FN(way_pack)(&a->shape, &e, size[1], a->packed);
 }
 
 KERNEL(convolution) {
@@ -153,25 +166,24 @@ KERNEL(convolution) {
         FN(depthwise)(a);
         return;
     }
-    if (a->packed && FN(strips_pay)(a)) {
-        FN(strips_convolve)(a);
-        return;
+    const FN(extent) e = FN(extent_of)(a);
+    convolution_args shape = *a;
+    if (!a->packed) shape.tiles = shape.way = 0;
+    const int64_t way = shape.way ? shape.way : FN(way_of)(&shape, &e);
+    switch (way) {
+        case WAY_STRIPS: FN(strips_convolve)(a); return;
+        case WAY_TILES: FN(tiled_convolve)(a); return;
+        case WAY_WINOGRAD: FN(winograd_convolve)(a, 0, a->x, a->y); return;
     }
-    if (a->packed && FN(tiles_pay)(a)) {
-        FN(tiled_convolve)(a);
-        return;
-    }
-    FN(extent) e = FN(extent_of)(a);
-    if (FN(forward_by_winograd)(a, &e)) {
-        FN(winograd_convolve)(a, 0, a->x, a->y);
-        return;
-    }
-    if (FN(convolve_directly)(a, 0)) return;
     const real *packed = a->packed;
-    if (!packed && !a->by_columns) {
-        real *now = workspace(WORKSPACE_PARTIAL, (size_t)FN(groups_size)(a, &e));
-        FN(pack_groups)(a, &e, now);
+    if (!packed && way != WAY_AS_THEY_ARE) {
+        real *now = workspace(WORKSPACE_PACKED, (size_t)FN(way_size)(a, &e, way));
+        FN(way_pack)(a, &e, way, now);
         packed = now;
+    }
+    if (way == WAY_PIXELS || way == WAY_DIRECT) {
+        (way == WAY_PIXELS ? FN(pixelwise_convolve) : FN(direct_convolve))(a, packed);
+        return;
     }
     if (a->n == 1) {
         FN(convolve)(a, &e, packed, 0, 1);

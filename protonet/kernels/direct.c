@@ -307,11 +307,13 @@ static void FN(direct_convolve)(const convolution_args *s, const real *packed) {
     }
 }
 
+static int FN(direct_can)(const convolution_args *s) {
+    if (s->axes != 2 || s->by_columns || LANES < 4 || s->out[0] * s->out[1] == 0) return 0;
+    return s->stride[1] == 1 || s->stride[1] == 2 || s->stride[1] == 4;
+}
+
 /* Whether the tiles are full enough, and the depth enough for the turning at the end. */
 static int FN(direct_pays)(const convolution_args *s) {
-    if (s->axes != 2 || s->by_columns || LANES < 4) return 0;
-    const int64_t step = s->stride[1], outputs = s->outputs / s->group;
     const int64_t depth = s->channels / s->group * s->kernel[0] * s->kernel[1];
-    return (step == 1 || step == 2 || step == 4) && outputs > LANES / 2 && depth >= 24 &&
-           s->out[0] * s->out[1] > 0;
+    return FN(direct_can)(s) && s->outputs / s->group > LANES / 2 && depth >= 24;
 }

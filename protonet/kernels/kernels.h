@@ -73,7 +73,9 @@ typedef struct {
     int64_t x_image; int64_t y_image; /* elements from one image to the next, 0: no gap */
     int64_t pool; /* 1: y is the greatest of each 2×2 outputs, for ways that can: out even, no residual */
     int64_t tiles; /* 1: packed weights may be multiplied by AMX tiles (amx.h), with their error */
+    int64_t way; /* if not 0: the one to go, where that can be and weights are packed */
 } convolution_args;
+/* As kernels.WAYS has them. */
 enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS };
 /* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
 typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;

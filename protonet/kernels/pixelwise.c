@@ -335,9 +335,11 @@ static double FN(across_channels)(const convolution_args *s) {
     return (double)(s->out[0] * s->out[1] * vectors * (depth + 14));
 }
 
+static int FN(pixelwise_can)(const convolution_args *s) {
+    return s->axes == 2 && !s->by_columns && s->kernel[0] * s->kernel[1] <= PIXELWISE_TAPS &&
+           s->out[0] * s->out[1] * s->channels > 0;
+}
+
 static int FN(pixelwise_pays)(const convolution_args *s) {
-    if (s->axes != 2 || s->by_columns || s->kernel[0] * s->kernel[1] > PIXELWISE_TAPS ||
-        s->out[0] * s->out[1] * s->channels == 0)
-        return 0;
-    return FN(along_pixels)(s) < FN(across_channels)(s);
+    return FN(pixelwise_can)(s) && FN(along_pixels)(s) < FN(across_channels)(s);
 }

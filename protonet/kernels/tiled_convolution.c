@@ -81,8 +81,12 @@ static double FN(gather_cost)(const convolution_args *s, const FN(extent) *e) {
     return s->axes && s->stride[s->axes - 1] == 1 ? 2.5 : e->taps == 1 ? 3 : 6;
 }
 
+static int FN(tiles_can)(const convolution_args *s) {
+    return s->tiles && amx_supported() && !s->by_columns && !s->pool;
+}
+
 static int FN(tiles_pay)(const convolution_args *s) {
-    if (!s->tiles || !amx_supported() || s->by_columns || s->pool) return 0;
+    if (!FN(tiles_can)(s)) return 0;
     const FN(extent) e = FN(extent_of)(s);
     if (e.depth < 16 || e.out_group < 8 || s->n * e.out < 16) return 0;
     return FN(tiled_cost)(e.out_group, s->n * e.out, e.depth, 0, FN(gather_cost)(s, &e)) <
@@ -90,6 +94,7 @@ static int FN(tiles_pay)(const convolution_args *s) {
 }
 
 #else
+static int FN(tiles_can)(const convolution_args *s) { return (void)s, 0; }
 static int FN(tiles_pay)(const convolution_args *s) { return (void)s, 0; }
 static int64_t FN(tiled_filters_size)(const convolution_args *s) { return (void)s, 0; }
 static void FN(tiled_filters)(const convolution_args *s, void *packed) { (void)s, (void)packed; }

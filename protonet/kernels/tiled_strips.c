@@ -196,12 +196,15 @@ static void FN(strips_convolve)(const convolution_args *s) {
     }
 }
 
+static int FN(strips_can)(const convolution_args *s) {
+    return s->tiles && amx_supported() && !s->by_columns && s->axes == 2 && s->stride[0] == 1 &&
+           s->stride[1] == 1 && s->out[0] * s->out[1] > 0 && FN(strips_of)(s).rows > 0;
+}
+
 static int FN(strips_pay)(const convolution_args *s) {
-    if (!s->tiles || !amx_supported() || s->by_columns || s->axes != 2) return 0;
-    if (s->stride[0] != 1 || s->stride[1] != 1 || s->kernel[0] * s->kernel[1] == 1) return 0;
-    if (s->n * s->out[0] * s->out[1] < 16) return 0;
+    if (s->channels / s->group < 8 || s->n * s->out[0] * s->out[1] < 16) return 0;
+    if (s->kernel[0] * s->kernel[1] == 1 || !FN(strips_can)(s)) return 0;
     const FN(strips) d = FN(strips_of)(s);
-    if (d.rows == 0) return 0;
     const double blocks = (double)((s->n + d.images - 1) / d.images * ((s->out[0] + d.rows - 1) / d.rows));
     const double sides = (double)((d.e.out_group + 15) / 16 * ((d.columns + 15) / 16));
     const double depth = (double)(d.steps * AMX_DEPTH);
@@ -210,6 +213,7 @@ static int FN(strips_pay)(const convolution_args *s) {
 }
 
 #else
+static int FN(strips_can)(const convolution_args *s) { return (void)s, 0; }
 static int FN(strips_pay)(const convolution_args *s) { return (void)s, 0; }
 static int64_t FN(strips_size)(const convolution_args *s) { return (void)s, 0; }
 static void FN(strips_pack)(const convolution_args *s, void *packed) { (void)s, (void)packed; }

@@ -381,13 +381,18 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
     }
 }
 
+static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) {
+    if (!REAL_IS_FLOAT || LANES < 4 || s->axes != 2 || s->by_columns || in < 16 || out < 16) return 0;
+    for (int axis = 0; axis < 2; axis++)
+        if (s->kernel[axis] != 3 || s->stride[axis] != 1 || s->dilation[axis] != 1) return 0;
+    return 1;
+}
+
 /* Whether it takes less time than a way that comes to `rival` of the FMA peak, in cycles of one
  * multiply-add of vectors; a vector of tiles takes some 1000 there and back, as measured. */
 static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
                              int64_t width, double rival) {
-    if (!REAL_IS_FLOAT || LANES < 4 || s->axes != 2 || s->by_columns || in < 16 || out < 16) return 0;
-    for (int axis = 0; axis < 2; axis++)
-        if (s->kernel[axis] != 3 || s->stride[axis] != 1 || s->dilation[axis] != 1) return 0;
+    if (!FN(winograd_can)(s, in, out)) return 0;
     const double lanes = (double)LANES, both = (double)(in * out);
     const int64_t down = (height + 3) / 4, across = (width + 3) / 4, tiles = s->n * down * across;
     const int64_t together = MAX(1, LANES / (across + 1));

@@ -17,6 +17,7 @@ from protonet.layers.base import Layer
 from protonet.layers.convolution import Convolution, Deconvolution, convolution_shape
 from protonet.layers.linear import InnerProduct
 
+from . import tuning
 from .program import Operation, Program, Value
 
 __all__ = ["Activation", "Product", "find_products"]
@@ -56,6 +57,7 @@ class Product(Operation):
         self.packed: np.ndarray | None = None
         self.made = output.shape  # by the product itself, before it is pooled
         self.pools = False
+        self.way = 0  # that a convolution goes; 0: as the kernel chooses
 
     @property
     def residual(self) -> Value | None:
@@ -94,7 +96,7 @@ class Product(Operation):
     def for_one_image(self, of_one: Callable[[Value], Value]) -> Operation:
         found = super().for_one_image(of_one)
         assert isinstance(found, Product)
-        found.made, found.packed = (1, *self.made[1:]), None
+        found.made, found.packed, found.way = (1, *self.made[1:]), None, 0
         return found
 
     def strided(self, value: Value) -> bool:
@@ -126,15 +128,27 @@ class Product(Operation):
     def pack(self, known: dict[tuple[Any, ...], np.ndarray]) -> None:
         """Lays the weights out for the kernel, once for all arenas; what is `known` of the same
         product over other shapes is used again."""
+        if self.is_convolution and tuning.is_on() and self._packed_size()[1]:
+            fields = self._fields(self.weight, self.weight)
+            self.way = tuning.quickest_way(fields, self._packed_for)
         size, way = self._packed_size()
         if not size:
             return
         key = (self.name, self.outputs[0].name, *self.did, size, way)
         if key not in known:
-            packed = known[key] = np.zeros(size // self.weight.itemsize + 1, self.weight.dtype)
-            shape = self._fields(self.weight, self.weight)
-            kernels.call(self._pack_kernel, shape=shape, size=np.zeros(2, np.int64), packed=packed)
+            known[key] = self._packed_for(way)[1]
         self.packed = known[key]
+        if self.is_convolution:
+            self.way = way
+
+    def _packed_for(self, way: int) -> tuple[int, np.ndarray]:
+        """Returns the weights as the kernel takes them for a way, and the way that it will go."""
+        changed = {"way": way} if self.is_convolution else {}
+        size, taken = self._packed_size(**changed)
+        packed = np.zeros(size // self.weight.itemsize + 1, self.weight.dtype)
+        shape = self._fields(self.weight, self.weight) | changed
+        kernels.call(self._pack_kernel, shape=shape, size=np.zeros(2, np.int64), packed=packed)
+        return taken, packed
 
     @property
     def _pack_kernel(self) -> str:
@@ -170,7 +184,8 @@ class Product(Operation):
             return {
                 "x": x, "y": y, "weight": self.weight, "bias": self.bias,
                 "x_image": source.apart, "y_image": self.output.apart,
-                "pool": int(self.pools), "tiles": int(self.tiles), **shape,
+                "pool": int(self.pools), "tiles": int(self.tiles), "way": self.way,
+                **shape,
             }  # fmt: skip
         inner = math.prod(source.shape[axis:])
         transposed: bool = self.layer.settings.transpose  # type: ignore[attr-defined]
