@@ -78,4 +78,4 @@ def test_folders_are_classes(tmp_path: Path, make_net: MakeNet) -> None:
     assert (tmp_path / "names.txt").read_text() == "cat\ndog\nemu\n"
     (tmp_path / "pets" / "emu" / "3.png").write_bytes(b"")
     with pytest.raises(Error, match=r"pets: class 2: .*emu/3.png: the image cannot be decoded"):
-        batches(net, 10)
+        batches(net, 100)  # more than are made ahead
