@@ -66,7 +66,7 @@ def _deployed(document: Document[NetParameter], size: Sequence[int]) -> Document
     try:
         ready = deploy(TrainedNet(document.message, document.source), shape=shape)
     except Error as error:  # deploy's own command has another name for the option
-        raise Error(str(error).replace("--shape C H W", "--input C H W")) from None
+        raise Error(str(error).replace("--shape CxHxW", "--input C H W")) from None
     return Document(ready.net, ready.source, document.diagnostics)
 
 
