@@ -94,6 +94,8 @@ class Net:
         dynamic = [layer.dynamic for layer in self.layers]
         self._forward_pass = RecordedPass(dynamic, 1, self._step_forward)
         self._backward_pass = RecordedPass(dynamic, -1, self._step_backward)
+        self._setting_pass = RecordedPass(dynamic, -1, self._step_setting)
+        self._gradients_begin = False
         self._known: list[list[tuple[int, ...]]] = [[] for _ in nodes]
         self._stale: set[int] = set()  # layers that do not know of their blobs' present shapes
         self._last = len(nodes) - 1  # where the pass under way ends
@@ -152,6 +154,16 @@ class Net:
         for index, layer in enumerate(self.layers):
             layer.propagate_down = plan.bottoms[index]
             layer.param_propagate_down = plan.parameters[index]
+        shared = {i for known in self.graph.learnable if len(known.uses) > 1 for i, _ in known.uses}
+        self._sets_gradients = [
+            layer.sets_gradients and needed and index not in shared
+            for index, (layer, needed) in enumerate(zip(self.layers, plan.layers, strict=True))
+        ]
+        self._added_to: list[Blob] = []  # parameters whose gradients no layer sets
+        for known, blob in zip(self.graph.learnable, self.learnable_params, strict=True):
+            index, number = known.uses[0]
+            if not (self._sets_gradients[index] and plan.parameters[index][number]):
+                self._added_to.append(blob)
 
     # ---- shapes
 
@@ -166,7 +178,11 @@ class Net:
     def forget_gradients(self) -> None:
         """Has the backward pass of every layer recorded anew: gradients have other memory."""
         for index in range(len(self.layers)):
-            self._backward_pass.forget(index)
+            self._forget_backward(index)
+
+    def _forget_backward(self, index: int) -> None:
+        self._backward_pass.forget(index)
+        self._setting_pass.forget(index)
 
     def _settle(self, first: int, last: int) -> None:
         """Reshapes the layers among first … last that do not know of their blobs' shapes."""
@@ -184,7 +200,7 @@ class Net:
             bottom, top = self._bottoms[index], self._tops[index]
             shapes = [blob.shape for blob in bottom]
             self._forward_pass.forget(index)
-            self._backward_pass.forget(index)
+            self._forget_backward(index)
             if not bottom and self._known[index] and (layer.is_data or not layer.dynamic):
                 tops = [blob.shape for blob in top]  # an input keeps what the user made of it
             else:
@@ -277,8 +293,17 @@ class Net:
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Runs layers first … last backward by index, first ≥ last."""
-        first = len(self.layers) - 1 if first is None else first
+        whole = len(self.layers) - 1
+        first = whole if first is None else first
         self._settle(last, first)
+        begin, self._gradients_begin = self._gradients_begin, False
+        if begin and first == whole and last == 0 and not self._backward_pass.is_watched:
+            for blob in self._added_to:
+                blob.diff.fill(0)
+            self._setting_pass.run(first, last)
+            return
+        if begin:
+            self.clear_param_diffs()
         self._backward_pass.run(first, last)
 
     def before_forward(self, call: Callable[[int], object]) -> None:
@@ -308,8 +333,16 @@ class Net:
         backward = self._backward_pass.run_timed(last, 0)
         return forward, {i: s for i, s in backward.items() if self._needs_backward[i]}
 
+    def begin_gradients(self) -> None:
+        """Has the next backward pass set the parameters' gradients instead of adding to them.
+
+        In effect clear_param_diffs, but `diff` stays what it is until then, and no time is spent.
+        """
+        self._gradients_begin = True
+
     def clear_param_diffs(self) -> None:
         """Sets all parameters' gradients to zero."""
+        self._gradients_begin = False
         for blob in self.learnable_params:
             blob.diff.fill(0)
 
@@ -360,6 +393,14 @@ class Net:
             layer.backward(self._tops[index], self._bottoms[index])
         except LayerError as error:
             raise Error(layer_diagnostic(self.graph, self.graph.nodes[index], error)) from None
+
+    def _step_setting(self, index: int) -> None:
+        """As _step_backward; the gradients of the parameters are set where the layer can do so."""
+        self.layers[index].adds = not self._sets_gradients[index]
+        try:
+            self._step_backward(index)
+        finally:
+            self.layers[index].adds = True
 
     def _index(self, name: str) -> int:
         try:

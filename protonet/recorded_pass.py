@@ -28,6 +28,11 @@ class RecordedPass:
         self.before: list[Callable[[int], object]] = []
         self.after: list[Callable[[int], object]] = []
 
+    @property
+    def is_watched(self) -> bool:
+        """Says whether something is called around each layer."""
+        return bool(self.before or self.after)
+
     def forget(self, index: int) -> None:
         self.tapes.pop(index, None)
         self.stretches = {}

@@ -18,6 +18,15 @@ layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
   inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 """
 
+SHARED = """
+force_backward: true
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 dim: 6 dim: 6 } } }
+layer { name: "one" type: "InnerProduct" bottom: "x" top: "one" param { name: "w" }
+  inner_product_param { num_output: 108 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "two" type: "InnerProduct" bottom: "one" top: "two" param { name: "w" }
+  inner_product_param { num_output: 108 bias_term: false } }
+"""
+
 
 def make(text, phase=TEST, **more):
     message, source = parse_text(text, protonet.NetParameter, "net.prototxt")
@@ -114,6 +123,46 @@ def test_parameters_gradients_add_up_until_they_are_cleared():
     np.testing.assert_allclose(net.params["conv"][0].diff, 2 * once, rtol=1e-5)
     net.clear_param_diffs()
     assert not net.params["conv"][0].diff.any()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_gradients_that_begin_anew_are_those_that_were_cleared(again):
+    nets = [make(TWO_LAYERS) for _ in range(2)]
+    for net, begin in zip(nets, (Net.clear_param_diffs, Net.begin_gradients), strict=True):
+        net.forward(x=images())
+        net.blobs["fc"].diff[...] = 1
+        for blob in net.learnable_params:
+            blob.diff[...] = np.nan
+        begin(net)
+        net.backward()
+        if again:
+            net.backward()
+    for one, other in zip(*(net.learnable_params for net in nets), strict=True):
+        np.testing.assert_array_equal(one.diff, other.diff)
+
+
+def test_gradients_that_begin_anew_are_zero_where_a_pass_does_not_go():
+    net = make(TWO_LAYERS)
+    net.forward(x=images())
+    net.blobs["fc"].diff[...] = 1
+    for blob in net.learnable_params:
+        blob.diff[...] = 1
+    net.begin_gradients()
+    net.backward(end="fc")
+    assert not net.params["conv"][0].diff.any()
+    assert net.params["fc"][0].diff.any()
+
+
+def test_a_weight_of_two_layers_gets_the_gradients_of_both_when_they_begin_anew():
+    net = make(SHARED)
+    gradients = []
+    for begin in (net.clear_param_diffs, net.begin_gradients):
+        net.forward(x=images())
+        net.blobs["two"].diff[...] = 1
+        begin()
+        net.backward()
+        gradients.append(net.params["one"][0].diff.copy())
+    np.testing.assert_array_equal(*gradients)
 
 
 def test_results_do_not_depend_on_the_number_of_threads():

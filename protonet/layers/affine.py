@@ -19,6 +19,7 @@ class Broadcast(Layer):
 
     bottoms = Between(1, 2)
     in_place = True
+    sets_gradients = True
     field = ""
 
     def extent(self, bottom: list[Shape]) -> tuple[int, Shape]:
@@ -118,6 +119,7 @@ class Scale(Broadcast):
         factor = bottom[1] if len(bottom) == 2 else self.blobs[0]
         x = bottom[0].data if self.kept is None else self.kept
         dy = top[0].diff
+        self.begin_gradients()
         if self._scale_wanted(bottom):
             kernels.scale_gradient(
                 x=x, dy=dy, dscale=factor.diff, keep=0 if len(bottom) == 2 else 1, **self.size
@@ -155,6 +157,7 @@ class Bias(Broadcast):
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         dy = top[0].diff
+        self.begin_gradients()
         if len(bottom) == 2 and self.propagate_down[1]:
             kernels.scale_gradient(dy=dy, dbias=bottom[1].diff, keep=0, **self.size)
         elif len(bottom) == 1 and self.param_propagate_down[0]:

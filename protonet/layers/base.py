@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from google.protobuf.message import Message
 
+from protonet import kernels
+
 if TYPE_CHECKING:
     from protonet.blob import Blob
     from protonet.ir.protonet_pb2 import FillerParameter, LayerParameter
@@ -138,6 +140,7 @@ class Layer:
     constant: ClassVar[bool] = False  # tops depend on shapes and parameters alone, not on values
     is_data: ClassVar[bool] = False  # makes its tops from a source outside the net
     namesake: ClassVar[str] = ""  # about a fork's layer of this name that takes more blobs
+    sets_gradients: ClassVar[bool] = False  # backward obeys `adds`
 
     def __init__(self, param: LayerParameter, phase: int = TEST) -> None:
         self.param = param
@@ -148,6 +151,7 @@ class Layer:
         self.blobs: list[Blob] = []  # the parameters, given by Net
         self.propagate_down: list[bool] = [False] * self.bottom_count
         self.param_propagate_down: list[bool] = []
+        self.adds = True  # to the parameters' gradients; else backward sets them
         self.random: np.random.Generator = np.random.default_rng(0)  # Net gives its own stream
         refuse_nan(param)
         self.setup()
@@ -194,9 +198,21 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
-        """Sets bottom[i].diff where propagate_down[i]; adds to blobs[i].diff where
-        param_propagate_down[i]."""
+        """Sets bottom[i].diff where propagate_down[i]; adds to blobs[i].diff, or sets it if not
+        `adds`, where param_propagate_down[i]."""
         raise NotImplementedError
+
+    def begin_gradient(self, number: int) -> None:
+        """Makes blobs[number].diff ready to be added to: zero, unless backward `adds`."""
+        blob = self.blobs[number]
+        if not self.adds:
+            kernels.fill(y=blob.diff, n=blob.count, value=0.0)
+
+    def begin_gradients(self) -> None:
+        """Makes all gradients of parameters ready to be added to."""
+        for number, learns in enumerate(self.param_propagate_down):
+            if learns:
+                self.begin_gradient(number)
 
     def judge(self, bottom: list[Blob]) -> None:
         """Raises LayerError if the forward pass that just ended met values that cannot be.

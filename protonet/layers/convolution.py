@@ -60,6 +60,7 @@ class Convolution(Layer):
 
     bottoms, tops = AtLeast(1), AtLeast(1)
     equal_bottoms_and_tops = True
+    sets_gradients = True
 
     def setup(self) -> None:
         self.settings = self.param.convolution_param
@@ -137,6 +138,7 @@ class Convolution(Layer):
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         learns_weight = self.param_propagate_down[0]
         learns_bias = self.settings.bias_term and self.param_propagate_down[1]
+        self.begin_gradients()
         for x, y, wanted in zip(bottom, top, self.propagate_down, strict=True):
             if learns_weight or learns_bias:
                 kernels.convolution_backward_weight(
@@ -202,6 +204,7 @@ class Deconvolution(Convolution):
                 kernels.scale(x=y.data, bias=self.blobs[1].data, y=y.data, **self.bias_size)
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
+        self.begin_gradients()
         for x, y, wanted in zip(bottom, top, self.propagate_down, strict=True):
             if self.settings.bias_term and self.param_propagate_down[1]:
                 kernels.scale_gradient(

@@ -25,6 +25,7 @@ class InnerProduct(Layer):
     """
 
     namesake = "NormFace's layer of this name, with weights as a second bottom, is not supported"
+    sets_gradients = True
 
     def setup(self) -> None:
         self.settings = self.param.inner_product_param
@@ -77,6 +78,7 @@ class InnerProduct(Layer):
             else:
                 self._weight_gradient(top[0].diff, self.outputs, bottom[0].data, self.inner)
         if self.settings.bias_term and self.param_propagate_down[1]:
+            self.begin_gradient(1)
             kernels.sum_rows(
                 x=top[0].diff, y=self.blobs[1].diff, rows=self.rows, columns=self.outputs
             )
@@ -91,8 +93,9 @@ class InnerProduct(Layer):
     def _weight_gradient(
         self, left: np.ndarray, left_size: int, right: np.ndarray, right_size: int
     ) -> None:
-        """dW += leftᵀ right, both with one row per row of the batch."""
+        """dW += or = leftᵀ right, both with one row per row of the batch."""
         kernels.matmul(
             a=left, b=right, c=self.blobs[0].diff, m=left_size, n=right_size, k=self.rows,
-            a_row=1, a_column=left_size, b_row=right_size, b_column=1, c_row=right_size, beta=1,
+            a_row=1, a_column=left_size, b_row=right_size, b_column=1, c_row=right_size,
+            beta=int(self.adds),
         )  # fmt: skip

@@ -184,11 +184,13 @@ class Solver:
             self._window = LossWindow(param.average_loss)
         self._window_is_resumed = False
         end = self.iter + iterations
-        is_clear = self.stopped = self._stop_wanted = False
+        self.stopped = self._stop_wanted = False
         self._displayed_at, self._test_seconds = (self.iter, time.perf_counter()), 0.0
         while self.iter < end:
-            if not is_clear:
+            if self._gradients_are_seen():
                 self.net.clear_param_diffs()
+            else:
+                self.net.begin_gradients()
             if (
                 self.test_nets
                 and _is_due(param.test_interval, self.iter)
@@ -197,9 +199,7 @@ class Solver:
                 self.test_all()
                 if self._stop_wanted:
                     break
-            keep = self.iter + 1 == end or self._changes_are_seen()
-            self._iterate(keep)
-            is_clear = not keep
+            self._iterate(keep_change=self.iter + 1 == end or self._changes_are_seen())
             if _is_due(param.snapshot, self.iter) or self._snapshot_wanted:
                 self._snapshot_wanted = False
                 self._snapshot_or_go_on()
@@ -209,13 +209,17 @@ class Solver:
 
     def _changes_are_seen(self) -> bool:
         """Says whether somebody may look at the parameters' `diff` after this update; if not, the
-        update leaves zeros there, which saves clearing them."""
+        update leaves zeros there."""
         return (
             self.param.debug_info
             or self.param.snapshot_diff
             or self.listeners.has(events.IterationDone)
             or self.listeners.has(events.IterationStarted)
         )
+
+    def _gradients_are_seen(self) -> bool:
+        """Says whether somebody may look at `diff` before the first backward pass."""
+        return self.param.debug_info or self.listeners.has(events.IterationStarted)
 
     def _iterate(self, keep_change: bool) -> None:
         """One iteration: all its passes, then the update."""
