@@ -15,6 +15,7 @@ import numpy as np
 
 from protonet import net_weights
 from protonet.blob import Blob
+from protonet.chains import Chain, chains_of
 from protonet.check.graph import Graph, Node, build_graph, layer_diagnostic
 from protonet.check.memory import memory_diagnostic
 from protonet.check.propagation import loss_weights, plan_backward
@@ -92,9 +93,16 @@ class Net:
             layer.random = self._stream(index)
         self._input_layers = [i for i, layer in enumerate(self.layers) if layer.type == "Input"]
         dynamic = [layer.dynamic for layer in self.layers]
-        self._forward_pass = RecordedPass(dynamic, 1, self._step_forward)
-        self._backward_pass = RecordedPass(dynamic, -1, self._step_backward)
-        self._setting_pass = RecordedPass(dynamic, -1, self._step_setting)
+        chains = chains_of(self.layers, self._bottoms, self._tops, self._needs_backward)
+        self._forward_pass = RecordedPass(
+            dynamic, 1, self._step_forward, chains, lambda chain: chain.forward()
+        )
+        self._backward_pass = RecordedPass(
+            dynamic, -1, self._step_backward, chains, lambda chain: chain.backward()
+        )
+        self._setting_pass = RecordedPass(
+            dynamic, -1, self._step_setting, chains, self._chain_setting
+        )
         self._gradients_begin = False
         self._known: list[list[tuple[int, ...]]] = [[] for _ in nodes]
         self._stale: set[int] = set()  # layers that do not know of their blobs' present shapes
@@ -401,6 +409,15 @@ class Net:
             self._step_backward(index)
         finally:
             self.layers[index].adds = True
+
+    def _chain_setting(self, chain: Chain) -> None:
+        for index in chain.backward_layers:
+            self.layers[index].adds = not self._sets_gradients[index]
+        try:
+            chain.backward()
+        finally:
+            for index in chain.backward_layers:
+                self.layers[index].adds = True
 
     def _index(self, name: str) -> int:
         try:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from protonet import kernels
 from protonet.blob import Blob
 from protonet.ir.protonet_pb2 import ConvolutionParameter
@@ -130,10 +132,14 @@ class Convolution(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for x, y in zip(bottom, top, strict=True):
-            kernels.convolution(
-                x=x.data, weight=self.blobs[0].data, bias=self._bias, y=y.data,
-                by_columns=by_columns(self.settings), **self.shape,
-            )  # fmt: skip
+            self.multiply(x.data, y.data)
+
+    def multiply(self, x: np.ndarray, y: np.ndarray, store: dict[str, Any] | None = None) -> None:
+        """Sets y from x; `store` has the fields of the kernels' epilogue_args."""
+        kernels.convolution(
+            x=x, weight=self.blobs[0].data, bias=self._bias, y=y,
+            by_columns=by_columns(self.settings), store=store or {}, **self.shape,
+        )  # fmt: skip
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
         learns_weight = self.param_propagate_down[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -63,12 +64,16 @@ class InnerProduct(Layer):
         self.output_step, self.inner_step = (1, self.outputs) if transposed else (self.inner, 1)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.multiply(bottom[0].data, top[0].data)
+
+    def multiply(self, x: np.ndarray, y: np.ndarray, store: dict[str, Any] | None = None) -> None:
+        """Sets y from x; `store` has the fields of the kernels' epilogue_args."""
         kernels.matmul(
-            a=bottom[0].data, b=self.blobs[0].data, c=top[0].data,
+            a=x, b=self.blobs[0].data, c=y,
             column_bias=self.blobs[1].data if self.settings.bias_term else None,
             m=self.rows, n=self.outputs, k=self.inner,
             a_row=self.inner, a_column=1, b_row=self.inner_step, b_column=self.output_step,
-            c_row=self.outputs, beta=0,
+            c_row=self.outputs, beta=0, store=store or {},
         )  # fmt: skip
 
     def backward(self, top: list[Blob], bottom: list[Blob]) -> None:
