@@ -11,6 +11,7 @@ __all__ = ["fma_peak"]
 
 SOURCE = r"""
 #include <stdio.h>
+#include <time.h>
 #include <omp.h>
 #ifdef __AVX512F__
 #define BYTES 64
@@ -20,11 +21,14 @@ SOURCE = r"""
 #define SUMS 10
 #endif
 typedef float vector __attribute__((vector_size(BYTES)));
+static double seconds(void) {
+    return omp_get_max_threads() == 1 ? (double)clock() / CLOCKS_PER_SEC : omp_get_wtime();
+}
 int main(void) {
     double best = 0;
     for (int round = 0; round < 5; round++) {
         float kept = 0;
-        const double start = omp_get_wtime();
+        const double start = seconds();
 #pragma omp parallel reduction(+ : kept)
         {
             vector sum[SUMS], a = {0}, b = {0};
@@ -36,7 +40,7 @@ int main(void) {
             for (int i = 0; i < SUMS; i++) kept += sum[i][0];
         }
         const double flop = 2.0 * 4e6 * SUMS * BYTES / 4 * omp_get_max_threads();
-        const double speed = flop / (omp_get_wtime() - start) * 1e-9;
+        const double speed = flop / (seconds() - start) * 1e-9;
         if (speed > best && kept != 1.5f) best = speed;
     }
     printf("%f\n", best);
@@ -45,7 +49,10 @@ int main(void) {
 
 
 def fma_peak(threads: int) -> float:
-    """Returns GFLOP/s of a loop of multiply-adds on so many threads, the best of five rounds."""
+    """Returns GFLOP/s of a loop of multiply-adds on so many threads, the best of five rounds.
+
+    On one thread by the processor's time, else by the clock.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "peak.c"
         source.write_text(SOURCE)
