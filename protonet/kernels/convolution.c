@@ -342,7 +342,8 @@ KERNEL(convolution_backward_weight) {
         return;
     }
     const int by_taps = FN(gradient_by_taps_pays)(s);
-    if ((!by_taps || e.in_group <= FEW_CHANNELS) && FN(gradient_directly_pays)(s)) {
+    const int few = e.in_group <= FEW_CHANNELS && (TAPS_ROWS <= 3 || s->kernel[1] <= 3);
+    if ((!by_taps || few) && FN(gradient_directly_pays)(s)) {
         FN(gradient_directly)(s, a->dy, a->dweight);
         return;
     }
