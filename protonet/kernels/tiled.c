@@ -134,8 +134,8 @@ static void FN(store_tiled)(const FN(tiled) *t, int64_t row, int64_t column, int
 static void FN(tiled_part)(const FN(tiled) *t, int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
     const int64_t all = FN(tiled_panel_size)(t->k), block = TILED_K / AMX_DEPTH * AMX_STEP_BYTES;
     const int once = t->k <= TILED_K;
-    char *rows = workspace(WORKSPACE_PACK_A, (size_t)block);
-    char *columns = workspace(WORKSPACE_PACK_B, (size_t)(TILED_COLUMNS * block));
+    char *rows = workspace(WORKSPACE_STEPS_A, (size_t)block);
+    char *columns = workspace(WORKSPACE_STEPS_B, (size_t)(TILED_COLUMNS * block));
     real *sums = workspace(WORKSPACE_SUMS, sizeof(real) * (TILED_ROWS * AMX_SIDE * TILED_SUMS + LANES));
     int64_t offset[TILED_K / AMX_DEPTH];
     for (int64_t s = 0; s < TILED_K / AMX_DEPTH; s++) offset[s] = s * AMX_STEP_BYTES;
@@ -183,7 +183,7 @@ static void FN(tiled_product)(const FN(tiled) *given) {
         return;
     }
     if (!t.packed_b && t.n * t.k * (int64_t)sizeof(real) <= 8 << 20) { /* each needs all of them */
-        char *all = workspace(WORKSPACE_COLUMNS, (size_t)FN(tiled_size)(t.n, t.k));
+        char *all = workspace(WORKSPACE_STRIPS, (size_t)FN(tiled_size)(t.n, t.k));
         FN(tiled_pack)(&t, 1, all);
         t.packed_b = all;
     }
@@ -206,10 +206,11 @@ static const real *FN(read_strided_columns)(const void *source, int64_t first, i
     return scratch;
 }
 
-/* The time in cycles of one vector product that C takes, as measured; an element of A (if it is not packed
- * beforehand) or of B counts as `row` and `column`. */
+/* The time in cycles of one vector product that C takes (for each k a tile took 4 to 11 of them, as the
+ * core's other thread was idle or busy); an element of A (if it is not packed beforehand) or of B
+ * counts as `row` and `column`. */
 static double FN(tiled_cost)(int64_t m, int64_t n, int64_t k, double row, double column) {
     const double sides = (double)((m + 15) / 16 * ((n + 15) / 16)), depth = (double)((k + 31) / 32 * 32);
-    return sides * (depth * 5 + 100) + row * (double)(m * k) + column * (double)(n * k);
+    return sides * (depth * 7 + 100) + row * (double)(m * k) + column * (double)(n * k);
 }
 #endif

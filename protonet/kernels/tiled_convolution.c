@@ -66,13 +66,11 @@ static void FN(tiled_convolve)(const convolution_args *s) {
     }
 }
 
-/* The time that vectors take for all images of a group, in cycles of one vector product, as measured;
- * Winograd's transforms go by fewer. */
+/* The time that vectors take for all images of a group, in cycles of one vector product. */
 static double FN(vectors_cost)(const convolution_args *s, const FN(extent) *e) {
-    int winograd = s->axes == 2 && e->in_group >= 32 && e->out_group >= 32;
-    for (int64_t axis = 0; axis < s->axes; axis++)
-        winograd = winograd && s->kernel[axis] == 3 && s->stride[axis] == 1 && s->dilation[axis] == 1;
-    return (double)(s->n * e->out) * (double)e->out_group * (double)e->depth / (winograd ? 30 : 14);
+    const double direct = (double)(s->n * e->out) * (double)e->out_group * (double)e->depth / 14;
+    if (!FN(winograd_can)(s, e->in_group, e->out_group)) return direct;
+    return MIN(direct, FN(winograd_cost)(s, e->in_group, e->out_group, s->out[0], s->out[1]));
 }
 
 /* What an element of the columns' matrix takes to gather and split. */

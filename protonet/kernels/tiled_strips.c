@@ -123,9 +123,9 @@ static void FN(strip_block)(const FN(strips) *d, const FN(tiled) *t, const real 
                             int64_t first, int64_t images, int64_t r0, int64_t r1) {
     const convolution_args *s = d->shape;
     const int64_t step = 4 * d->pitch, columns = FN(strip_columns)(d, d->rows, images);
-    char *strip = workspace(WORKSPACE_COLUMNS, (size_t)(d->groups * d->size));
+    char *strip = workspace(WORKSPACE_STRIPS, (size_t)(d->groups * d->size));
     real *sums = workspace(WORKSPACE_SUMS, sizeof(real) * (TILED_ROWS * AMX_SIDE * TILED_SUMS + LANES));
-    int64_t *offset = workspace(WORKSPACE_PACK_A, sizeof(int64_t) * (size_t)d->taps);
+    int64_t *offset = workspace(WORKSPACE_STEPS_A, sizeof(int64_t) * (size_t)d->taps);
     for (int64_t tap = 0; tap < d->taps; tap++)
         offset[tap] = tap / s->kernel[1] * s->dilation[0] * step + tap % s->kernel[1] * s->dilation[1] * 4;
     for (int64_t c = 0; c < d->groups * AMX_DEPTH; c += 2)
@@ -209,7 +209,7 @@ static int FN(strips_pay)(const convolution_args *s) {
     const double sides = (double)((d.e.out_group + 15) / 16 * ((d.columns + 15) / 16));
     const double depth = (double)(d.steps * AMX_DEPTH);
     const double split = (double)(d.groups * AMX_DEPTH * d.columns) * 0.6;
-    return blocks * (sides * (depth * 5 + 100) + split) < FN(vectors_cost)(s, &d.e);
+    return blocks * (sides * (depth * 7 + 100) + split) < FN(vectors_cost)(s, &d.e);
 }
 
 #else

@@ -388,21 +388,27 @@ static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) 
     return 1;
 }
 
-/* Whether it takes less time than a way that comes to `rival` of the FMA peak, in cycles of one
- * multiply-add of vectors; a vector of tiles takes some 1000 there and back, as measured. */
-static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
-                             int64_t width, double rival) {
-    if (!FN(winograd_can)(s, in, out)) return 0;
+/* The time of all images of a group, in cycles of one multiply-add of vectors; a vector of tiles takes
+ * some 1000 there and back, as measured. */
+static double FN(winograd_cost)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
+                                int64_t width) {
     const double lanes = (double)LANES, both = (double)(in * out);
     const int64_t down = (height + 3) / 4, across = (width + 3) / 4, tiles = s->n * down * across;
     const int64_t together = MAX(1, LANES / (across + 1));
     const int64_t inputs = s->n * ((down + together - 1) / together) * ((across + LANES - 1) / LANES);
     const int64_t columns = (tiles + LANES - 1) / LANES * LANES;
-    const double direct = 9 * both * (double)(s->n * height * width) / lanes / rival;
     const double products = 36 * both * (double)columns / lanes / 0.9;
     const double tiling = 1000 * (double)(in * inputs + out * (columns / LANES));
     const double filters = 4 * both; /* reading four times the weights; perhaps making them */
-    return products + tiling + filters < direct;
+    return products + tiling + filters;
+}
+
+/* Whether it takes less time than a way that comes to `rival` of the FMA peak. */
+static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
+                             int64_t width, double rival) {
+    if (!FN(winograd_can)(s, in, out)) return 0;
+    const double direct = 9 * (double)(in * out) * (double)(s->n * height * width) / (double)LANES / rival;
+    return FN(winograd_cost)(s, in, out, height, width) < direct;
 }
 
 /* ---- the gradient of the filters: the same products the other way round ---------------------- */
