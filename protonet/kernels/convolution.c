@@ -161,6 +161,7 @@ KERNEL(convolution_pack) {
 
 KERNEL(convolution) {
     ARGS(convolution);
+    TINY_IS_ZERO;
     if (a->n == 0) return;
     if (FN(is_depthwise)(a)) {
         FN(depthwise)(a);
@@ -259,6 +260,7 @@ static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
 
 KERNEL(convolution_backward_data) {
     ARGS(convolution_backward_data);
+    TINY_IS_ZERO;
     const convolution_args *s = &a->shape;
     if (s->n == 0) return;
     if (FN(is_depthwise)(s)) {
@@ -327,6 +329,7 @@ static void FN(bias_gradient)(const convolution_args *s, const real *dy, int64_t
 
 KERNEL(convolution_backward_weight) {
     ARGS(convolution_backward_weight);
+    TINY_IS_ZERO;
     const convolution_args *s = &a->shape;
     if (s->n == 0) return;
     FN(extent) e = FN(extent_of)(s);

@@ -153,6 +153,7 @@ KERNEL(matmul_pack) {
 
 KERNEL(matmul) {
     ARGS(matmul);
+    TINY_IS_ZERO;
     if (a->m == 0 || a->n == 0) return;
     const real *left = a->a, *right = a->b;
     real *c = a->c;

@@ -16,7 +16,7 @@ extern const table_row table_avx512[], table_avx2[], table_neon[], table_portabl
  * columns, partial sums. Each slot is its own buffer; contents are undefined. 64-byte aligned. */
 enum { WORKSPACE_PACK_A, WORKSPACE_PACK_B, WORKSPACE_COLUMNS, WORKSPACE_PARTIAL, WORKSPACE_PACKED,
        WORKSPACE_RESULT, WORKSPACE_IMAGE, WORKSPACE_READ, WORKSPACE_SUMS,
-       /* of pairs of bfloat16, which read as floats would be denormal, and slow in spare lanes */
+       /* of pairs of bfloat16 */
        WORKSPACE_STEPS_A, WORKSPACE_STEPS_B, WORKSPACE_STRIPS, WORKSPACE_SLOTS };
 void *workspace(int slot, size_t size_bytes);
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "table.h"
+#include "tiny.h"
 
 #define HIDDEN __attribute__((visibility("hidden")))
 #define MOST_THREADS 256
@@ -38,6 +39,7 @@ static struct {
     _Atomic int left, sleeping; /* slices not done; threads that wait for `wake` */
     void (*run)(void *);
     void *data;
+    float_mode mode; /* of the caller */
     _Atomic int threads; /* of the loop */
     int helpers;         /* made so far */
     uint32_t loop;
@@ -84,11 +86,13 @@ static int do_a_slice(int helper) {
     while (TICKET_NEXT(now) < TICKET_COUNT(now)) {
         void (*const run)(void *) = team.run;
         void *const data = team.data;
+        const float_mode mode = team.mode;
         if (helper >= team.threads - 1) return 0;
         /* If the ticket is still the same, so was all that was read since. */
         if (!atomic_compare_exchange_weak(&team.slices, &now, now + 1)) continue;
         slice = TICKET_NEXT(now);
         slice_count = TICKET_COUNT(now);
+        float_mode_set(mode);
         run(data);
         slice = 0;
         slice_count = 1;
@@ -166,6 +170,7 @@ HIDDEN void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, uns
     const int slices = count * SLICES_A_THREAD;
     team.run = run;
     team.data = data;
+    team.mode = float_mode_now();
     team.threads = count;
     atomic_store(&team.left, slices);
     atomic_store(&team.slices, TICKET(++team.loop, slices, 0));

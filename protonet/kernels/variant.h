@@ -10,6 +10,7 @@
 #endif
 
 #include "table.h"
+#include "tiny.h"
 
 #define PASTE_(a, b, c) a##_##b##_##c
 #define PASTE(a, b, c) PASTE_(a, b, c)
