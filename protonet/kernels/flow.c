@@ -255,9 +255,42 @@ KERNEL(channel_norm_backward) {
     }
 }
 
+/* A row of outputs from the rows below x; where the taps are two by two, no loop is left inside. */
+INLINE void FN(resample_row)(const resample_args *a, const real *down, const real *x, real *between,
+                             real *y) {
+    const int32_t *column = a->column;
+    const real *across = a->column_weight;
+    if (a->row_taps == 2 && a->column_taps == 2) {
+        SIMD
+        for (int64_t i = 0; i < a->width; i++)
+            between[i] = down[0] * x[i] + down[1] * x[a->width + i];
+        SIMD
+        for (int64_t i = 0; i < a->out_width; i++)
+            y[i] = across[2 * i] * between[column[i]] + across[2 * i + 1] * between[column[i] + 1];
+        return;
+    }
+    for (int64_t i = 0; i < a->width; i++) between[i] = 0;
+    for (int64_t k = 0; k < a->row_taps; k++)
+        SIMD
+        for (int64_t i = 0; i < a->width; i++) between[i] += down[k] * x[k * a->width + i];
+    for (int64_t i = 0; i < a->out_width; i++, across += a->column_taps) {
+        real sum = 0;
+        for (int64_t k = 0; k < a->column_taps; k++) sum += across[k] * between[column[i] + k];
+        y[i] = sum;
+    }
+}
+
+/* Each dy of a row to the `taps` neighbours it was made of. */
+INLINE void FN(share_row)(const resample_args *r, int64_t taps, const real *dy, real *share) {
+    const int32_t *column = r->column;
+    const real *across = r->column_weight;
+    for (int64_t i = 0; i < r->out_width; i++, across += taps)
+        for (int64_t k = 0; k < taps; k++) share[column[i] + k] += across[k] * dy[i];
+}
+
 KERNEL(resample) {
     ARGS(resample);
-    const int32_t *row = a->row, *column = a->column;
+    const int32_t *row = a->row;
     PARALLEL_FOR(a->planes * a->out_height * (a->width * a->row_taps + a->out_width * a->column_taps))
     for (int64_t at = 0; at < a->planes * a->out_height; at++) {
         const int64_t h = at % a->out_height;
@@ -265,24 +298,14 @@ KERNEL(resample) {
         const real *down = (const real *)a->row_weight + h * a->row_taps;
         real *y = (real *)a->y + at * a->out_width;
         real *between = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)a->width);
-        for (int64_t i = 0; i < a->width; i++) between[i] = 0;
-        for (int64_t k = 0; k < a->row_taps; k++)
-            if (down[k] != 0)
-                SIMD
-                for (int64_t i = 0; i < a->width; i++) between[i] += down[k] * x[k * a->width + i];
-        for (int64_t i = 0; i < a->out_width; i++) {
-            const real *across = (const real *)a->column_weight + i * a->column_taps;
-            real sum = 0;
-            for (int64_t k = 0; k < a->column_taps; k++) sum += across[k] * between[column[i] + k];
-            y[i] = sum;
-        }
+        FN(resample_row)(a, down, x, between, y);
     }
 }
 
 KERNEL(resample_backward) {
     ARGS(resample_backward);
     const resample_args *r = &a->shape;
-    const int32_t *row = r->row, *column = r->column;
+    const int32_t *row = r->row;
     const int64_t size = r->height * r->width;
     PARALLEL_FOR(r->planes * r->out_height * (r->width * r->row_taps + r->out_width * r->column_taps))
     for (int64_t plane = 0; plane < r->planes; plane++) {
@@ -293,10 +316,10 @@ KERNEL(resample_backward) {
             const real *dy = (const real *)a->dy + (plane * r->out_height + h) * r->out_width;
             const real *down = (const real *)r->row_weight + h * r->row_taps;
             memset(share, 0, sizeof(real) * (size_t)r->width);
-            for (int64_t i = 0; i < r->out_width; i++) {
-                const real *across = (const real *)r->column_weight + i * r->column_taps;
-                for (int64_t k = 0; k < r->column_taps; k++) share[column[i] + k] += across[k] * dy[i];
-            }
+            if (r->column_taps == 2)
+                FN(share_row)(r, 2, dy, share);
+            else
+                FN(share_row)(r, r->column_taps, dy, share);
             for (int64_t k = 0; k < r->row_taps; k++) {
                 real *to = dx + (row[h] + k) * r->width;
                 for (int64_t i = 0; i < r->width; i++) to[i] += down[k] * share[i];

@@ -58,9 +58,19 @@ def taps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns for each position `at` on an axis of `size` pixels the first of the pixels that take
     part (int32) and their weights: weigh(at − pixel) for those up to `reach` from the closest."""
-    count = min(size, 2 * reach + 1)
     middle = np.floor(at + 0.5)
-    first = (middle - reach).clip(0, size - count).astype(np.int32)
-    pixels = first[:, None] + np.arange(count)
-    weights = np.where(abs(pixels - middle[:, None]) <= reach, weigh(at[:, None] - pixels), 0)
-    return first, weights
+
+    def weights(first: np.ndarray, count: int) -> np.ndarray:
+        pixels = first[:, None] + np.arange(count)
+        return np.where(abs(pixels - middle[:, None]) <= reach, weigh(at[:, None] - pixels), 0)
+
+    count = min(size, 2 * reach + 1)
+    first = (middle - reach).clip(0, size - count)
+    counts = weights(first, count) != 0
+    if not counts.any():
+        return first.astype(np.int32), np.zeros((len(at), count))
+    # As few as all positions can do with: two of five where a triangle makes the axis longer.
+    start, end = counts.argmax(axis=1), count - counts[:, ::-1].argmax(axis=1)
+    count = int(np.where(counts.any(axis=1), end - start, 0).max())
+    first = np.minimum(first + start, size - count)
+    return first.astype(np.int32), weights(first, count)
