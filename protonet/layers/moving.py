@@ -18,7 +18,7 @@ MOST_AXES = 8  # as many as the kernels' structs hold
 class Crop(Layer):
     """A part of the first bottom, as large as the second from `axis` on.
 
-    Shapes:     x a×b×h×w and a reference ·×·×H×W → a×b×H×W, with the default axis 2.
+    Shapes:     x a×b×h×w and a reference ·×·×H×W… → a×b×H×W, with the default axis 2.
     Parameters: axis (2), offset (none: 0; one: for all axes that are cut; else one for each).
     Formula:    y[i, …] = x[i + offset, …] along each axis that is cut.
     Gradient:   dx = dy where x was taken, 0 elsewhere; the reference's diff is not touched.
@@ -29,10 +29,10 @@ class Crop(Layer):
 
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         whole, reference = bottom
-        if len(whole) != len(reference):
+        if len(reference) < len(whole):
             raise LayerError(
-                f"the reference {shape_text(reference)} must have as many axes as "
-                f"{shape_text(whole)}",
+                f"the reference {shape_text(reference)} has too few axes to cut "
+                f"{shape_text(whole)} to its sizes",
                 bottom=1,
                 code="E203",
             )
@@ -45,9 +45,10 @@ class Crop(Layer):
                     field=("crop_param", "offset", 0) if any(offsets) else ("bottom", 1),
                     code="E203",
                 )
-        if len(_merged(whole, (*whole[:first], *reference[first:]), offsets)[0]) > MOST_AXES:
+        cropped = (*whole[:first], *reference[first : len(whole)])
+        if len(_merged(whole, cropped, offsets)[0]) > MOST_AXES:
             raise LayerError(f"at most {MOST_AXES} axes can be cut", field=("crop_param", "axis"))
-        return [(*whole[:first], *reference[first:])]
+        return [cropped]
 
     def _offsets(self, rank: int) -> tuple[int, tuple[int, ...]]:
         """Returns the first axis that is cut, and where the part begins on every axis."""

@@ -221,10 +221,14 @@ def test_gradients_of_layers_that_only_change_the_shape(layer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", ["axis: 2 offset: 1 offset: 3", "axis: 1 offset: 1", "axis: -1", "axis: 0"]
+    "settings",
+    ["axis: 2 offset: 1 offset: 3", "axis: 1 offset: 1", "axis: -1", "axis: -2", "axis: 0"],
 )
 def test_gradients_of_crop(settings: str) -> None:
-    reference = {"axis: 1 offset: 1": (2, 2, 3, 4), "axis: -1": (9, 9, 9, 3)}
+    reference = {
+        "axis: 1 offset: 1": (2, 2, 3, 4), "axis: -1": (9, 9, 9, 3),
+        "axis: -2": (9, 9, 3, 2, 7),  # axes beyond the input's last play no part
+    }  # fmt: skip
     check_gradients(
         f'type: "Crop" bottom: "x" bottom: "like" top: "y" crop_param {{ {settings} }}',
         x=values(2, 3, 4, 6), like=np.zeros(reference.get(settings, (2, 3, 2, 3))),

@@ -80,7 +80,7 @@ REFUSED = [
     ('type: "Crop" crop_param { offset: 1 offset: 1 offset: 1 }', [IMAGE, (2, 3, 4, 4)],
      "3 offset for 2 axes", "1"),
     ('type: "Crop" crop_param { axis: 4 }', [IMAGE, IMAGE], "axis 4", "4"),
-    ('type: "Crop"', [IMAGE, (2, 3)], "as many axes", '"z"'),
+    ('type: "Crop"', [IMAGE, (2, 3)], "too few axes", '"z"'),
     ('type: "Permute" permute_param { order: 1 order: 1 }', [IMAGE], "twice", "1"),
     ('type: "Permute" permute_param { order: 4 }', [IMAGE], "axis 4", "4"),
     ('type: "Tile"', [IMAGE], "tiles must be given", ""),
