@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from protonet import Net
+from protonet.data.leveldb_blocks import masked_checksum
 
 MakeDatabase = Callable[..., str]
 MakeNet = Callable[..., Net]
@@ -31,5 +32,6 @@ def write_leveldb(folder: Path, records: list[tuple[bytes, bytes]]) -> None:
     for key, value in records:
         batch += b"\1" + bytes([len(key)]) + key
         batch += bytes([len(value) & 127 | 128, len(value) >> 7]) + value
-    head = bytes(4) + len(batch).to_bytes(2, "little") + b"\1"
+    checksum = masked_checksum(b"\1" + batch).to_bytes(4, "little")
+    head = checksum + len(batch).to_bytes(2, "little") + b"\1"
     (folder / "000002.log").write_bytes(head + batch)

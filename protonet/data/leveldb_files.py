@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 from protonet.ir.wire import WireError, varint_at
 
+from .leveldb_blocks import masked_checksum, unsnapped
 from .records import Record
-from .snappy import unsnapped
 
 __all__ = ["Change", "Manifest", "log_changes", "read_manifest", "table_changes"]
 
 _LOG_BLOCK = 1 << 15
 _LOG_HEAD = 7  # checksum, 4; size, 2; which part of an entry it is, 1
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_BLOCK_END = 5  # how it is packed, 1; checksum, 4
 _FOOTER = 48
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _SNAPPY = 1
@@ -103,12 +104,18 @@ def _log_entries(data: memoryview) -> Iterator[memoryview]:
         left = _LOG_BLOCK - at % _LOG_BLOCK
         if left < _LOG_HEAD:
             at += left
-        if len(data) - at < _LOG_HEAD:
+            continue
+        if len(data) - at < _LOG_HEAD or not any(data[at : at + _LOG_HEAD]):
             return
+        checksum = int.from_bytes(data[at : at + 4], "little")
         size, part = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
         at += _LOG_HEAD
-        if len(data) - at < size or part == 0:
+        if size > left - _LOG_HEAD:
+            raise WireError(at, f"the entry at byte {at} does not end in its block")
+        if len(data) - at < size:
             return
+        if masked_checksum(data[at - 1 : at + size]) != checksum:
+            raise WireError(at, f"the entry at byte {at} has not the checksum it had")
         if part not in (_WHOLE, _FIRST, _MIDDLE, _LAST):
             raise WireError(at, "no entry of a log begins here")
         if part in (_WHOLE, _FIRST):
@@ -127,20 +134,25 @@ def table_changes(data: memoryview) -> Iterator[Change]:
     for _ in range(2):  # the index of blocks follows that of what else there may be
         place, at = varint_at(data, at, len(data))
         size, at = varint_at(data, at, len(data))
-    for _, handle in _pairs(_block(data, place, size)):
+    for last, handle in _pairs(_block(data, place, size, "the index of its records")):
         place, at = varint_at(handle, 0, len(handle))
         size, _ = varint_at(handle, at, len(handle))
-        for key, value in _pairs(_block(data, place, size)):
+        until = last[:-8].decode("ascii", "backslashreplace")
+        for key, value in _pairs(_block(data, place, size, f"the block of records up to {until}")):
             if len(key) < 8:
                 raise WireError(place, "a key is too short")
             sequence = int.from_bytes(key[-8:], "little")
             yield Change(key[:-8], -(sequence >> 8), sequence & 255, value)
 
 
-def _block(data: memoryview, place: int, size: int) -> memoryview:
-    if size >= len(data) - place:
-        raise WireError(place, "a block lies beyond the end")
+def _block(data: memoryview, place: int, size: int, name: str) -> memoryview:
+    """Returns a block, unpacked; how it is packed and its checksum follow it."""
+    if size + _BLOCK_END > len(data) - place:
+        raise WireError(place, f"{name} lies beyond the end")
     block, packing = data[place : place + size], data[place + size]
+    checksum = int.from_bytes(data[place + size + 1 : place + size + _BLOCK_END], "little")
+    if masked_checksum(data[place : place + size + 1]) != checksum:
+        raise WireError(place, f"{name} has not the checksum it had")
     if packing == _SNAPPY:
         return memoryview(unsnapped(block))
     if packing:

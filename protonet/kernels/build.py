@@ -56,6 +56,7 @@ ffibuilder.set_source(
         for name in (
             "runtime.c",
             "team.c",
+            "blocks.c",
             "amx.c",
             "isa_avx512.c",
             "isa_avx2.c",

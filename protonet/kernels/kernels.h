@@ -34,6 +34,14 @@ int isa_choose(const char *name);
 int threads_count(void);
 void threads_choose(int count);
 
+/* ---- blocks of a LevelDB ------------------------------------------------------------------- */
+
+/* Writes what Snappy packed into n bytes, the size in front of them taken off, and returns how many
+ * bytes that makes; -1 if they are more than `room`, or broken. */
+int64_t unsnap(const void *packed, int64_t n, void *y, int64_t room);
+/* CRC-32C (Castagnoli). */
+uint32_t crc32c(const void *bytes, int64_t n);
+
 /* ---- matrix product and convolution ----------------------------------------------------- */
 
 /* What the store of a product does besides the bias: v + residual, then v < 0 ? slope v : v, then

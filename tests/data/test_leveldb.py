@@ -3,6 +3,7 @@ three levels, packed by Snappy, and a log; records overwritten and deleted in la
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from small_data import MakeNet, numbered, write_leveldb
 from protonet import Error
 from protonet.data.datum import datum_bytes
 from protonet.data.errors import DataError
+from protonet.data.leveldb_blocks import masked_checksum, unsnapped
 from protonet.data.leveldb_source import LevelDbSource
-from protonet.data.snappy import unsnapped
 from protonet.ir.wire import WireError
 
 FOLDER = Path(__file__).parent / "level"
@@ -92,7 +93,7 @@ def test_what_cannot_be_read_is_told_with_its_file(copied: Path) -> None:
     whole = table.read_bytes()
     for content, message in (
         (whole[:-1], "000020.ldb: broken: it has not the end of a table"),
-        (b"\xff" * 300 + whole[300:], "000020.ldb: broken: "),
+        (b"\xff" * 300 + whole[300:], "000020.ldb: broken: the block of records up to 0"),
     ):
         table.write_bytes(content)
         with pytest.raises(DataError, match=message):
@@ -100,6 +101,35 @@ def test_what_cannot_be_read_is_told_with_its_file(copied: Path) -> None:
     table.unlink()
     with pytest.raises(DataError, match=r"000020.ldb: cannot read this file"):
         _ = LevelDbSource(str(copied)).count
+
+
+@pytest.mark.parametrize("name", ["000020.ldb", "000021.log", "MANIFEST-000018"])
+def test_no_byte_changes_unnoticed(copied: Path, name: str) -> None:
+    """Other content than was written is never given for it; less of a log is, as if it had not
+    been written to its end."""
+    whole = (copied / name).read_bytes()
+    records = list(expected().items())
+    for place in range(0, len(whole), max(1, len(whole) // 100)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        (copied / name).write_bytes(changed)
+        with contextlib.suppress(DataError):
+            found = [(k, bytes(v)) for k, v in LevelDbSource(str(copied)).records()]
+            assert name.endswith("ldb") is False or found == records
+            assert set(found) <= set(records)
+
+
+def test_checksums_are_those_of_other_programs() -> None:
+    """The examples of RFC 3720, B.4."""
+
+    def unmasked(data: bytes) -> int:
+        turned = masked_checksum(data) - 0xA282EAD8 & 0xFFFFFFFF
+        return (turned >> 17 | turned << 15) & 0xFFFFFFFF
+
+    assert unmasked(bytes(32)) == 0x8A9136AA
+    assert unmasked(b"\xff" * 32) == 0x62A8AB43
+    assert unmasked(bytes(range(32))) == 0x46DD794E
+    assert unmasked(b"123456789") == 0xE3069283
 
 
 def test_other_databases_are_told_with_what_to_write(tmp_path: Path, make_database: object) -> None:
@@ -129,7 +159,18 @@ def test_snappy(packed: bytes, bytes_: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [b"", b"\x04\x08abc", b"\x03\x08ab", b"\x07\x08abc\x01\x04", b"\x07\x08abc\x01\x00"]
+    "packed",
+    [
+        b"",
+        b"\x04\x08abc",
+        b"\x03\x08ab",
+        b"\x07\x08abc\x01\x04",
+        b"\x07\x08abc\x01\x00",
+        b"\xff\xff\xff\xff\x0f\x08abc",
+        b"\x46\xf0",
+        b"\x05\xfc\xff\xff\xff\xff\0",
+        b"\x02\x08abc",
+    ],
 )
 def test_what_is_no_snappy_is_refused(packed: bytes) -> None:
     with pytest.raises((WireError, IndexError)):
