@@ -179,7 +179,8 @@ def get_pydot_graph(
     except ImportError:
         raise CaffeError("get_pydot_graph needs pydot: pip install 'protonet[draw]'") from None
     text = net_picture(caffe_net, rankdir, label_edges, phase, display_lrm).dot()
-    return pydot.graph_from_dot_data(text)[0]
+    graphs: Any = pydot.graph_from_dot_data(text)
+    return graphs[0]
 
 
 def draw_net(

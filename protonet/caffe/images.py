@@ -87,8 +87,9 @@ def _spline(values: Array, size: tuple[int, int], order: int, areas: bool) -> Ar
             f"interp_order {order} needs SciPy: pip install 'protonet[images]'"
         ) from None
     scale = (size[0] / values.shape[0], size[1] / values.shape[1], 1)
+    # With "constant" a last point that rounding takes past the edge would be nothing.
     resized: Array = ndimage.zoom(
-        values, scale, order=order, grid_mode=areas, mode="grid-constant" if areas else "constant"
+        values, scale, order=order, grid_mode=areas, mode="grid-constant" if areas else "mirror"
     )
     return resized.clip(0, values.max()) if areas else resized
 

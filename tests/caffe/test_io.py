@@ -118,6 +118,16 @@ def test_resizing_other_numbers_of_channels_keeps_the_corners() -> None:
     np.testing.assert_allclose(resized[1, ::2], (image[0] + image[1]) / 2, atol=1e-6)
 
 
+@pytest.mark.parametrize("order", range(6))
+def test_the_last_point_is_inside_however_its_place_is_rounded(order: int) -> None:
+    """Of 30 points, 29/7 apart, the eighth comes to lie at 29.000000000000004."""
+    if order > 1:
+        pytest.importorskip("scipy")
+    image = np.random.default_rng(0).normal(size=(30, 30, 2)).astype(np.float32)
+    resized = io.resize_image(image, (8, 10), order)
+    np.testing.assert_allclose(resized[-1, -1], image[-1, -1], atol=1e-5)
+
+
 def test_resizing_may_take_the_nearest_pixel() -> None:
     image = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     np.testing.assert_array_equal(
