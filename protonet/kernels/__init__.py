@@ -20,11 +20,14 @@ import numpy as np
 
 from ._native import ffi, lib
 
-WAYS = ("winograd", "pixels", "direct", "columns", "tiles", "strips")  # of a convolution, from 1 on
-WAY_WINOGRAD, WAY_TILES, WAY_STRIPS = int(lib.WAY_WINOGRAD), int(lib.WAY_TILES), int(lib.WAY_STRIPS)
+# Of a convolution, from 1 on.
+WAYS = ("winograd", "pixels", "direct", "columns", "tiles", "strips", "lines")
+WAY_WINOGRAD, WAY_TILES = int(lib.WAY_WINOGRAD), int(lib.WAY_TILES)
+WAY_STRIPS, WAY_LINES = int(lib.WAY_STRIPS), int(lib.WAY_LINES)
 
 __all__ = [
     "WAYS",
+    "WAY_LINES",
     "WAY_STRIPS",
     "WAY_TILES",
     "WAY_WINOGRAD",

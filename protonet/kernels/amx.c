@@ -118,9 +118,19 @@ void amx_split_columns(const float *from, int64_t row_step, int64_t depth, int64
     _tile_loadd(tile, right + (part) * b->low + (column) * b->second, b->row)
 #define SUM(row, column) (sums + (row) * 16 * sums_row + (column) * 16)
 #define TAKE(tile, row, column) _tile_loadd(tile, SUM(row, column), sums_row * sizeof(float))
+#define ADD_FOUR                                              \
+    do {                                                      \
+        _tile_dpbf16ps(0, 4, 6); _tile_dpbf16ps(2, 5, 6);     \
+        _tile_dpbf16ps(1, 4, 7); _tile_dpbf16ps(3, 5, 7);     \
+    } while (0)
 #define KEEP(tile, row, column) _tile_stored(tile, SUM(row, column), sums_row * sizeof(float))
 
-static inline __attribute__((always_inline)) void prefetch(const amx_columns *b, const char *right) {
+static inline const char *prefetch_rows(const amx_rows *a, const char *next) {
+    for (int64_t line = 0; line < a->lines; line++, next += ROW_BYTES) _mm_prefetch(next, _MM_HINT_T1);
+    return next;
+}
+
+static inline __attribute__((always_inline)) void prefetch_columns(const amx_columns *b, const char *right) {
     right += b->ahead;
 #pragma GCC unroll 16
     for (int row = 0; row < 16; row++, right += b->row) {
@@ -132,8 +142,9 @@ static inline __attribute__((always_inline)) void prefetch(const amx_columns *b,
 }
 
 /* Four sums, so that none waits for itself. */
-static void multiply_2_2(int64_t steps, const char *left, const amx_columns *b, int on, float *sums,
+static void multiply_2_2(int64_t steps, const amx_rows *a, const amx_columns *b, int on, float *sums,
                          int64_t sums_row) {
+    const char *left = a->steps, *next = a->next;
     if (on) {
         TAKE(0, 0, 0); TAKE(1, 0, 1); TAKE(2, 1, 0); TAKE(3, 1, 1);
     } else {
@@ -141,34 +152,22 @@ static void multiply_2_2(int64_t steps, const char *left, const amx_columns *b, 
     }
     for (int64_t s = 0; s < steps; s++, left += AMX_STEP_BYTES) {
         const char *right = b->start + b->at[s];
-        prefetch(b, right);
-        LEFT(4, 0, 0); RIGHT(6, 0, 0);
-        _tile_dpbf16ps(0, 4, 6);
-        RIGHT(7, 0, 1);
-        _tile_dpbf16ps(1, 4, 7);
-        LEFT(5, 0, 1);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        RIGHT(6, 1, 0);
-        _tile_dpbf16ps(0, 4, 6);
-        RIGHT(7, 1, 1);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        LEFT(4, 1, 0); RIGHT(6, 0, 0);
-        _tile_dpbf16ps(0, 4, 6);
-        RIGHT(7, 0, 1);
-        _tile_dpbf16ps(1, 4, 7);
-        LEFT(5, 1, 1);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        next = prefetch_rows(a, next);
+        if (b->ahead) prefetch_columns(b, right);
+        LEFT(4, 0, 0); LEFT(5, 0, 1); RIGHT(6, 0, 0); RIGHT(7, 0, 1);
+        ADD_FOUR;
+        RIGHT(6, 1, 0); RIGHT(7, 1, 1);
+        ADD_FOUR;
+        LEFT(4, 1, 0); LEFT(5, 1, 1); RIGHT(6, 0, 0); RIGHT(7, 0, 1);
+        ADD_FOUR;
     }
     KEEP(0, 0, 0); KEEP(1, 0, 1); KEEP(2, 1, 0); KEEP(3, 1, 1);
 }
 
 /* Two sums, of one tile of rows or of columns. */
-static void multiply_1_2(int64_t steps, const char *left, const amx_columns *b, int on, float *sums,
+static void multiply_1_2(int64_t steps, const amx_rows *a, const amx_columns *b, int on, float *sums,
                          int64_t sums_row) {
+    const char *left = a->steps, *next = a->next;
     if (on) {
         TAKE(0, 0, 0); TAKE(1, 0, 1);
     } else {
@@ -176,6 +175,7 @@ static void multiply_1_2(int64_t steps, const char *left, const amx_columns *b, 
     }
     for (int64_t s = 0; s < steps; s++, left += AMX_STEP_BYTES) {
         const char *right = b->start + b->at[s];
+        next = prefetch_rows(a, next);
         LEFT(4, 0, 0); RIGHT(6, 0, 0); RIGHT(7, 0, 1);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
@@ -189,8 +189,9 @@ static void multiply_1_2(int64_t steps, const char *left, const amx_columns *b, 
     KEEP(0, 0, 0); KEEP(1, 0, 1);
 }
 
-static void multiply_2_1(int64_t steps, const char *left, const amx_columns *b, int on, float *sums,
+static void multiply_2_1(int64_t steps, const amx_rows *a, const amx_columns *b, int on, float *sums,
                          int64_t sums_row) {
+    const char *left = a->steps, *next = a->next;
     if (on) {
         TAKE(0, 0, 0); TAKE(1, 1, 0);
     } else {
@@ -198,6 +199,7 @@ static void multiply_2_1(int64_t steps, const char *left, const amx_columns *b, 
     }
     for (int64_t s = 0; s < steps; s++, left += AMX_STEP_BYTES) {
         const char *right = b->start + b->at[s];
+        next = prefetch_rows(a, next);
         RIGHT(4, 0, 0); LEFT(6, 0, 0); LEFT(7, 0, 1);
         _tile_dpbf16ps(0, 6, 4);
         _tile_dpbf16ps(1, 7, 4);
@@ -211,7 +213,7 @@ static void multiply_2_1(int64_t steps, const char *left, const amx_columns *b, 
     KEEP(0, 0, 0); KEEP(1, 1, 0);
 }
 
-void amx_multiply(int64_t steps, const void *a, const amx_columns *b, int64_t rows, int64_t columns,
+void amx_multiply(int64_t steps, const amx_rows *a, const amx_columns *b, int64_t rows, int64_t columns,
                   int on, float *sums, int64_t sums_row) {
     if (rows <= 16)
         multiply_1_2(steps, a, b, on, sums, sums_row);
@@ -249,7 +251,7 @@ void amx_split_columns(const float *from, int64_t row_step, int64_t depth, int64
 void amx_split_lines(const float *even, const float *odd, int64_t count, void *high, void *low) {
     (void)even, (void)odd, (void)count, (void)high, (void)low;
 }
-void amx_multiply(int64_t steps, const void *a, const amx_columns *b, int64_t rows, int64_t columns,
+void amx_multiply(int64_t steps, const amx_rows *a, const amx_columns *b, int64_t rows, int64_t columns,
                   int on, float *sums, int64_t sums_row) {
     (void)steps, (void)a, (void)b, (void)rows, (void)columns, (void)on, (void)sums, (void)sums_row;
 }

@@ -34,16 +34,23 @@ void amx_split_columns(const float *from, int64_t row_step, int64_t depth, int64
 void amx_split_lines(const float *even, const float *odd, int64_t count, void *high, void *low);
 
 /* Where the steps of AMX_SIDE columns are: step s at start + at[s], its rows `row` bytes apart, the second
- * tile and those of low parts so many bytes behind the first; `ahead` bytes on is what comes next. */
+ * tile and those of low parts so many bytes behind the first; what comes next is `ahead` bytes on, or
+ * 0 if the core finds it itself. */
 typedef struct {
     const char *start;
     const int64_t *at;
     int64_t row, second, low, ahead;
 } amx_columns;
 
+/* Steps of AMX_SIDE rows, and `lines` lines of what comes after them to call for at each step. */
+typedef struct {
+    const char *steps, *next;
+    int64_t lines;
+} amx_rows;
+
 /* sums (rows sums_row apart) = or, if `on`, += the product of so many steps of A and of B; only the
  * first `rows` and `columns` are wanted. The thread must have opened the tiles. */
-void amx_multiply(int64_t steps, const void *a, const amx_columns *b, int64_t rows, int64_t columns,
+void amx_multiply(int64_t steps, const amx_rows *a, const amx_columns *b, int64_t rows, int64_t columns,
                   int on, float *sums, int64_t sums_row);
 
 #endif

@@ -106,6 +106,7 @@ static int FN(convolve_directly)(const convolution_args *s, int turned) {
 static int FN(can_go)(const convolution_args *s, const FN(extent) *e, int64_t way) {
     switch (way) {
         case WAY_STRIPS: return FN(strips_can)(s);
+        case WAY_LINES: return FN(lines_can)(s);
         case WAY_TILES: return FN(tiles_can)(s);
         case WAY_WINOGRAD: return FN(winograd_can)(s, e->in_group, e->out_group);
         case WAY_PIXELS: return !s->pool && FN(pixelwise_can)(s);
@@ -120,6 +121,7 @@ static int64_t FN(way_of)(const convolution_args *s, const FN(extent) *e) {
     if (FN(is_depthwise)(s) || s->by_columns) return WAY_AS_THEY_ARE;
     if (s->way && FN(can_go)(s, e, s->way)) return s->way;
     if (FN(strips_pay)(s)) return WAY_STRIPS;
+    if (FN(lines_pay)(s)) return WAY_LINES;
     if (FN(tiles_pay)(s)) return WAY_TILES;
     if (FN(forward_by_winograd)(s, e)) return WAY_WINOGRAD;
     if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
@@ -130,6 +132,7 @@ static int64_t FN(way_of)(const convolution_args *s, const FN(extent) *e) {
 static int64_t FN(way_size)(const convolution_args *s, const FN(extent) *e, int64_t way) {
     switch (way) {
         case WAY_STRIPS: return FN(strips_size)(s);
+        case WAY_LINES: return FN(lines_size)(s);
         case WAY_TILES: return FN(tiled_filters_size)(s);
         case WAY_WINOGRAD: return FN(winograd_groups_size)(s, 0);
         case WAY_PIXELS: return FN(pixelwise_size)(s);
@@ -142,6 +145,7 @@ static int64_t FN(way_size)(const convolution_args *s, const FN(extent) *e, int6
 static void FN(way_pack)(const convolution_args *s, const FN(extent) *e, int64_t way, void *packed) {
     switch (way) {
         case WAY_STRIPS: FN(strips_pack)(s, packed); break;
+        case WAY_LINES: FN(lines_pack)(s, packed); break;
         case WAY_TILES: FN(tiled_filters)(s, packed); break;
         case WAY_WINOGRAD: FN(winograd_pack_groups)(s, 0, packed); break;
         case WAY_PIXELS: FN(pixelwise_pack)(s, 0, packed); break;
@@ -173,6 +177,7 @@ KERNEL(convolution) {
     const int64_t way = shape.way ? shape.way : FN(way_of)(&shape, &e);
     switch (way) {
         case WAY_STRIPS: FN(strips_convolve)(a); return;
+        case WAY_LINES: FN(lines_convolve)(a); return;
         case WAY_TILES: FN(tiled_convolve)(a); return;
         case WAY_WINOGRAD: FN(winograd_convolve)(a, 0, a->x, a->y); return;
     }

@@ -12,6 +12,7 @@
 #include "winograd.c"
 #include "tiled_convolution.c"
 #include "tiled_strips.c"
+#include "tiled_lines.c"
 #include "direct.c"
 #include "pixelwise.c"
 #include "filter_gradient.c"

@@ -84,7 +84,8 @@ typedef struct {
     int64_t way; /* if not 0: the one to go, where that can be and weights are packed */
 } convolution_args;
 /* As kernels.WAYS has them. */
-enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS };
+enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS,
+       WAY_LINES };
 /* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
 typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;
 /* dx from dy; dx is set, not added to. */

@@ -7,10 +7,15 @@
 typedef const real *FN(reader)(const void *source, int64_t first, int64_t count, int64_t k, int64_t depth,
                                real *scratch, int64_t *step);
 
+/* Splits `columns` columns of B from `first` on into steps: `depth` rows from k on. */
+typedef void FN(splitter)(const void *source, int64_t first, int64_t columns, int64_t k, int64_t depth,
+                          char *steps);
+
 typedef struct {
     const real *a; /* rows of k, a_row apart */
     int64_t a_row;
-    FN(reader) *columns;
+    FN(reader) *columns; /* or, if they are split already: */
+    FN(splitter) *split;
     const void *b;
     const char *packed_a, *packed_b; /* all steps, panel by panel, or NULL: split as they are needed */
     int64_t m, n, k;
@@ -26,6 +31,7 @@ typedef struct {
 #define TILED_COLUMNS 8 /* panels of columns of a block */
 #define TILED_ROWS 16   /* panels of rows whose sums wait for the rest of k */
 #define TILED_SUMS (TILED_COLUMNS * AMX_SIDE + 16) /* of a row; not a power of two apart */
+#define TILED_SHARED (1 << 20) /* bytes of B that all threads read */
 #define TILED_READ (AMX_SIDE * (TILED_K + 1)) /* packers write up to a row more */
 
 static int64_t FN(tiled_panels)(int64_t count) { return (count + AMX_SIDE - 1) / AMX_SIDE; }
@@ -44,6 +50,10 @@ static void FN(tiled_rows)(const FN(tiled) *t, int64_t panel, int64_t k, int64_t
 
 static void FN(tiled_columns)(const FN(tiled) *t, int64_t panel, int64_t k, int64_t depth, char *to) {
     const int64_t first = panel * AMX_SIDE, columns = MIN(AMX_SIDE, t->n - first);
+    if (t->split) {
+        t->split(t->b, first, columns, k, depth, to);
+        return;
+    }
     real *scratch = workspace(WORKSPACE_READ, sizeof(real) * (2 * TILED_READ + LANES));
     int64_t step;
     const real *from = t->columns(t->b, first, columns, k, depth, scratch, &step);
@@ -151,12 +161,14 @@ static void FN(tiled_part)(const FN(tiled) *t, int64_t r0, int64_t r1, int64_t c
                 for (int64_t i = r; i < end; i++) {
                     if (!t->packed_a) FN(tiled_rows)(t, i, k, depth, rows);
                     const char *left = t->packed_a ? t->packed_a + i * all + at : rows;
+                    const int64_t lines = t->packed_a ? (AMX_STEP_BYTES / 64 + width - 1) / width : 0;
                     real *to = sums + (once ? 0 : i - r) * AMX_SIDE * TILED_SUMS;
                     for (int64_t j = 0; j < width; j++) {
                         const amx_columns right = {
                             t->packed_b ? t->packed_b + (c + j) * all + at : columns + j * block,
-                            offset, 64, AMX_STEP_BYTES / 4, AMX_STEP_BYTES / 2, AMX_STEP_BYTES};
-                        amx_multiply(steps, left, &right, t->m - i * AMX_SIDE, t->n - (c + j) * AMX_SIDE,
+                            offset, 64, AMX_STEP_BYTES / 4, AMX_STEP_BYTES / 2, 0};
+                        const amx_rows a = {left, left + all + j * steps * lines * 64, lines};
+                        amx_multiply(steps, &a, &right, t->m - i * AMX_SIDE, t->n - (c + j) * AMX_SIDE,
                                      k > 0, to + j * AMX_SIDE, TILED_SUMS);
                     }
                     if (k + depth == t->k)
@@ -174,7 +186,9 @@ static void FN(tiled_product)(const FN(tiled) *given) {
         FN(tiled_part)(&t, 0, rows, 0, columns);
         return;
     }
-    if (columns >= 2 * team || columns >= rows) {
+    /* By rows A is read once, but B's steps go from core to core. */
+    const int by_rows = rows >= 2 * team && t.m >= 2 * t.n && t.n * t.k * (int64_t)sizeof(real) <= TILED_SHARED;
+    if (!by_rows && columns >= 2 * team) {
         const int64_t blocks = (columns + TILED_COLUMNS - 1) / TILED_COLUMNS;
         const int64_t parts = MIN(columns, (blocks + team - 1) / team * team);
         PARALLEL_FOR(PARALLEL_FROM)
@@ -182,12 +196,12 @@ static void FN(tiled_product)(const FN(tiled) *given) {
             FN(tiled_part)(&t, 0, rows, columns * part / parts, columns * (part + 1) / parts);
         return;
     }
-    if (!t.packed_b && t.n * t.k * (int64_t)sizeof(real) <= 8 << 20) { /* each needs all of them */
+    if (!t.packed_b) {
         char *all = workspace(WORKSPACE_STRIPS, (size_t)FN(tiled_size)(t.n, t.k));
         FN(tiled_pack)(&t, 1, all);
         t.packed_b = all;
     }
-    const int64_t parts = MIN(rows, 2 * team);
+    const int64_t parts = MIN(rows, 4 * team);
     PARALLEL_FOR(PARALLEL_FROM)
     for (int64_t part = 0; part < parts; part++)
         FN(tiled_part)(&t, rows * part / parts, rows * (part + 1) / parts, 0, columns);

@@ -123,6 +123,7 @@ static void FN(strip_block)(const FN(strips) *d, const FN(tiled) *t, const real 
                             int64_t first, int64_t images, int64_t r0, int64_t r1) {
     const convolution_args *s = d->shape;
     const int64_t step = 4 * d->pitch, columns = FN(strip_columns)(d, d->rows, images);
+    const int64_t blocks = (columns + AMX_SIDE - 1) / AMX_SIDE;
     char *strip = workspace(WORKSPACE_STRIPS, (size_t)(d->groups * d->size));
     real *sums = workspace(WORKSPACE_SUMS, sizeof(real) * (TILED_ROWS * AMX_SIDE * TILED_SUMS + LANES));
     int64_t *offset = workspace(WORKSPACE_STEPS_A, sizeof(int64_t) * (size_t)d->taps);
@@ -136,11 +137,13 @@ static void FN(strip_block)(const FN(strips) *d, const FN(tiled) *t, const real 
     for (int64_t r = r0; r < r1; r += TILED_ROWS)
         for (int64_t g = 0; g < d->groups; g++)
             for (int64_t i = r; i < MIN(r1, r + TILED_ROWS); i++) {
-                const char *left = t->packed_a + (i * d->groups + g) * d->taps * AMX_STEP_BYTES;
+                const int64_t size = d->taps * AMX_STEP_BYTES, lines = (AMX_STEP_BYTES / 64 + blocks - 1) / blocks;
+                const char *left = t->packed_a + (i * d->groups + g) * size;
                 real *to = sums + (d->groups == 1 ? 0 : i - r) * AMX_SIDE * TILED_SUMS;
                 for (int64_t j = 0; j < columns; j += AMX_SIDE) {
                     const amx_columns right = {strip + g * d->size + j * 4, offset, d->pair, 64, d->low, 128};
-                    amx_multiply(d->taps, left, &right, t->m - i * AMX_SIDE, columns - j, g > 0, to + j,
+                    const amx_rows a = {left, left + d->groups * size + j / AMX_SIDE * d->taps * lines * 64, lines};
+                    amx_multiply(d->taps, &a, &right, t->m - i * AMX_SIDE, columns - j, g > 0, to + j,
                                  TILED_SUMS);
                 }
                 if (g == d->groups - 1) FN(store_strip)(d, t, i * AMX_SIDE, first, images, to);

@@ -13,6 +13,7 @@ from protonet import kernels
 
 pytestmark = pytest.mark.skipif(kernels.isa() != "amx", reason="needs a processor with AMX")
 
+TILED = (kernels.WAY_TILES, kernels.WAY_STRIPS, kernels.WAY_LINES)
 WITHIN = 1e-5  # of the largest value: a factor keeps 16 bits of its 24
 
 SHAPES = {  # channels, outputs, size, kernel, stride, pad, dilation, group
@@ -27,6 +28,12 @@ SHAPES = {  # channels, outputs, size, kernel, stride, pad, dilation, group
     "strips, wide border": (64, 64, (6, 5), (3, 1), (1, 1), (3, 2), (1, 1), 1),
     "strips without border": (64, 48, (12, 9), (3, 4), (1, 1), (0, 0), (1, 1), 1),
     "strips, many outputs": (32, 560, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "lines with stride": (3, 40, (37, 38), (7, 7), (2, 2), (3, 3), (1, 1), 1),
+    "lines with long stride": (3, 96, (63, 79), (11, 11), (4, 4), (0, 0), (1, 1), 1),
+    "lines with odd stride": (2, 48, (50, 62), (5, 4), (1, 3), (2, 1), (1, 1), 1),
+    "lines": (3, 64, (21, 33), (5, 5), (1, 1), (2, 2), (1, 1), 1),
+    "lines, dilated": (5, 96, (40, 45), (3, 5), (2, 2), (2, 4), (2, 3), 1),
+    "lines, many channels": (64, 160, (33, 35), (3, 3), (2, 2), (1, 1), (1, 1), 1),
     "columns": (64, 160, (15, 15), (3, 3), (2, 2), (1, 1), (1, 1), 1),
     "columns over three axes": (48, 160, (5, 6, 7), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
     "columns over one axis": (96, 160, (77,), (3,), (1,), (1,), (1,), 1),
@@ -73,7 +80,7 @@ def test_convolution_by_tiles_stores_as_told(name: str, activation: str) -> None
         slopes = random.normal(size=product.shape[1]).astype(np.float32)
         told = np.zeros(2, np.int64)
         kernels.convolution_pack(shape=shape, size=told)
-        assert told[1] in (kernels.WAY_TILES, kernels.WAY_STRIPS) or n == 1
+        assert told[1] in TILED or n == 1
         store = {**rule, "residual": with_gaps(residual, gap) if adds else None}
         store["slopes"] = slopes if rule.get("slopes") else None
         x = shape.pop("x")
