@@ -17,9 +17,11 @@ from .lmdb_writer import write_lmdb
 
 __all__ = ["LABELS", "cifar_to_lmdb"]
 
-LABELS = {"cifar10": 1, "coarse": 2, "fine": 2}
-"""How many label bytes begin a record: CIFAR-10's one; CIFAR-100's coarse and fine."""
+LABELS = {"cifar10": (10,), "coarse": (20, 100), "fine": (20, 100)}
+"""How many classes each of the label bytes that begin a record has: CIFAR-10's one; CIFAR-100's
+coarse and fine."""
 
+_HELP = "CIFAR's binary version is meant; --label coarse or fine for CIFAR-100"
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 
@@ -36,14 +38,14 @@ def cifar_to_lmdb(
     """Makes a database of the images of CIFAR-10's or CIFAR-100's binary files, in their order.
 
     The channels are R, G, B as in the files (Caffe's converter keeps them too), or B, G, R as in
-    all else with `bgr`. The keys are 00000, 00001, … Raises DataError E451 for a file that does
-    not consist of such records.
+    all else with `bgr`. The keys are 00000, 00001, … Raises DataError: E451 for a file that does
+    not consist of such records, E453 for a label of a class that there is not.
     """
     made = Converted(path)
     with write_lmdb(path, replace) as database:
         parts = [_records(file, LABELS[label]) for file in files]
         for index, record in enumerate(progress(_each(parts), sum(map(len, parts)))):
-            image = record[LABELS[label] :].reshape(_SHAPE)
+            image = record[-_PIXELS:].reshape(_SHAPE)
             number = int(record[1 if label == "fine" else 0])
             database.put(f"{index:05d}", datum_bytes(image[::-1] if bgr else image, number))
             made.add(_SHAPE, number)
@@ -55,17 +57,27 @@ def _each(parts: Sequence[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uin
         yield from part
 
 
-def _records(file: str, labels: int) -> npt.NDArray[np.uint8]:
+def _records(file: str, classes: Sequence[int]) -> npt.NDArray[np.uint8]:
     if os.path.isdir(file):
         raise DataError(
             f"{file} is a folder", help=f"give its files: {os.path.join(file, '*.bin')}"
         )
     content = np.frombuffer(map_file(file), np.uint8)
-    size = labels + _PIXELS
+    size = len(classes) + _PIXELS
     if not len(content) or len(content) % size:
         raise DataError(
-            f"{file}: {len(content):,} bytes are not records of {size} ({labels} label and "
+            f"{file}: {len(content):,} bytes are not records of {size} ({len(classes)} label and "
             f"{_PIXELS} pixel bytes)",
-            help="CIFAR's binary version is meant; --label coarse or fine for CIFAR-100",
+            help=_HELP,
         )
-    return content.reshape(-1, size)
+    records = content.reshape(-1, size)
+    for byte, count in enumerate(classes):
+        wrong = np.flatnonzero(records[:, byte] >= count)
+        if len(wrong):
+            label = records[wrong[0], byte]
+            raise DataError(
+                f"{file}: record {wrong[0]} has label {label}, of {count} classes",
+                code="E453",
+                help=_HELP,
+            )
+    return records

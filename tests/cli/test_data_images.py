@@ -252,3 +252,23 @@ def test_cifar_files_become_a_database(folder: Path, options: tuple[str, ...], l
     assert result.exit_code == 1
     assert "1.bin: " in result.stderr
     assert "are not records of" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "message"),
+    [
+        ([9, 10], (), "1.bin: record 1 has label 10, of 10 classes"),
+        ([19, 99, 20, 0], ("--label", "coarse"), "1.bin: record 1 has label 20, of 20 classes"),
+        ([0, 100], ("--label", "fine"), "1.bin: record 0 has label 100, of 100 classes"),
+    ],
+)
+def test_labels_that_cifar_does_not_have_are_told(
+    folder: Path, labels: list[int], options: tuple[str, ...], message: str
+) -> None:
+    size = 2 if options else 1
+    records = (bytes(labels[at : at + size]) + bytes(3072) for at in range(0, len(labels), size))
+    (folder / "1.bin").write_bytes(b"".join(records))
+    result = run("cifar", "1.bin", "db", *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not os.path.exists("db")
