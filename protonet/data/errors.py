@@ -10,7 +10,7 @@ import os
 
 from protonet.prototxt.diagnostics import Diagnostic, Error
 
-__all__ = ["DataError", "existing_elsewhere"]
+__all__ = ["DataError", "existing_elsewhere", "refuse_locked"]
 
 
 class DataError(Error):
@@ -53,3 +53,9 @@ def existing_elsewhere(path: str) -> str:
         if os.path.exists(os.path.join(folder, path)):
             return f"paths are relative to the working directory: run this in {folder}"
     return ""
+
+
+def refuse_locked(path: str) -> None:
+    """Raises DataError if `path` is a folder into which this user must not look."""
+    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
+        raise DataError(f"the folder {path}: permission denied")

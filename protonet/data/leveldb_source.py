@@ -17,7 +17,7 @@ from protonet.ir.files import map_file
 from protonet.ir.wire import WireError
 from protonet.prototxt.diagnostics import Error
 
-from .errors import DataError, existing_elsewhere
+from .errors import DataError, existing_elsewhere, refuse_locked
 from .leveldb_files import VALUE, Change, Manifest, log_changes, read_manifest, table_changes
 from .records import Record
 
@@ -46,6 +46,7 @@ class LevelDbSource:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        refuse_locked(path)
         if not is_leveldb(path):
             raise _none_there(path)
         name = bytes(self._mapped("CURRENT")).decode("utf-8", "replace").strip()

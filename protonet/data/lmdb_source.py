@@ -12,7 +12,7 @@ from itertools import islice
 
 import lmdb
 
-from .errors import DataError, existing_elsewhere
+from .errors import DataError, existing_elsewhere, refuse_locked
 from .records import Record
 
 __all__ = ["LmdbReader", "LmdbSource"]
@@ -164,6 +164,7 @@ class LmdbReader:
 
 def _data_file(path: str) -> str:
     """Returns the file in which the records are; DataError if there is none."""
+    refuse_locked(path)
     if os.path.isfile(path):
         return path
     file = os.path.join(path, _FILE)

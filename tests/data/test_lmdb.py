@@ -12,6 +12,7 @@ from small_data import MakeDatabase
 
 from protonet import Error
 from protonet.data import lmdb_writer
+from protonet.data.databases import open_database
 from protonet.data.lmdb_source import LmdbSource
 from protonet.data.lmdb_writer import write_lmdb
 
@@ -37,6 +38,15 @@ def test_records_come_in_the_order_of_their_keys_around_and_around(tmp_path: Pat
             transaction.put(key, key.upper())
     assert records_of(path, 0, 7) == [b"A", b"B", b"C", b"A", b"B", b"C", b"A"]
     assert records_of(path, 3_000_000_001, 2) == [b"B", b"C"]
+
+
+@pytest.mark.parametrize("leveldb", [None, True, False])
+def test_a_folder_that_must_not_be_looked_into_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leveldb: bool | None
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(Error, match=r"the folder .*: permission denied"):
+        open_database(str(tmp_path), leveldb)
 
 
 def test_a_reader_can_go_back(make_database: MakeDatabase) -> None:
