@@ -273,7 +273,8 @@ KERNEL(convolution_backward_data) {
         return;
     }
     FN(extent) e = FN(extent_of)(s);
-    if (FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1], 0.7)) {
+    const int large = s->kernel[0] > 3; /* the other ways do better then */
+    if (FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1], large ? 0.85 : 0.7)) {
         FN(winograd_convolve)(s, 1, a->dy, a->dx);
         return;
     }
@@ -344,8 +345,9 @@ KERNEL(convolution_backward_weight) {
         FN(depthwise_backward_weight)(a);
         return;
     }
-    if (WINOGRAD_POINTS * e.in_group * e.out_group <= WINOGRAD_MOST_SUMS &&
-        FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1], 0.7)) {
+    const int large = s->kernel[0] > 3; /* the other ways do much better then */
+    if (FN(tile_size)((int)s->kernel[0]) * e.in_group * e.out_group <= WINOGRAD_MOST_SUMS &&
+        FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1], large ? 1.4 : 0.7)) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;
     }

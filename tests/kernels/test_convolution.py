@@ -49,12 +49,15 @@ CASES = [
     (2, 2, (6, 6), 2, (1, 1), (2, 1), (3, 2), (1, 1), 2),
 ]
 
-# 3×3 over many channels: in float32 these go by Winograd's transforms
+# 3×3 and 5×5 over many channels: in float32 these go by Winograd's transforms
 LARGE = [
     (1, 20, (40, 41), 17, (3, 3), (1, 1), (1, 1), (1, 1), 1),
     (2, 32, (30, 29), 48, (3, 3), (1, 1), (1, 1), (1, 1), 1),
     (9, 40, (7, 14), 33, (3, 3), (1, 1), (0, 2), (1, 1), 1),
     (1, 64, (57, 58), 64, (3, 3), (1, 1), (2, 0), (1, 1), 2),
+    (1, 20, (40, 41), 17, (5, 5), (1, 1), (2, 2), (1, 1), 1),
+    (9, 40, (7, 14), 70, (5, 5), (1, 1), (0, 4), (1, 1), 1),
+    (2, 96, (27, 26), 256, (5, 5), (1, 1), (2, 2), (1, 1), 2),
 ]
 
 
@@ -149,13 +152,15 @@ def test_error_of_transformed_tiles_stays_small(isa, case, dtype):
         assert_close(one, other, ulps=120)  # 1.4e-5 of the scale in float32
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("shape", [(1, 64, (57, 58), 64), (4, 33, (9, 9), 40)])
-def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, shape):
+def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, shape, taps):
     n, channels, size, outputs = shape
-    problem = Problem((n, channels, size, outputs, (3, 3), (1, 1), (1, 1), (1, 1), 1), np.float32)
+    kernel, pad = (taps, taps), (taps // 2, taps // 2)
+    problem = Problem((n, channels, size, outputs, kernel, (1, 1), pad, (1, 1), 1), np.float32)
     problem.w[...] = 0
     for o in range(outputs):
-        problem.w[o, o % channels, 1, 1] = 1
+        problem.w[o, o % channels, taps // 2, taps // 2] = 1
     moved = problem.x[:, [o % channels for o in range(outputs)]]
     assert_close(problem.forward(), moved + problem.b.reshape(1, -1, 1, 1), ulps=60)
 

@@ -1,0 +1,126 @@
+/* The gradient of the filters by Winograd's transforms: the products of winograd.c the other way round.
+ * Tiles of x and of dy are transformed, and multiplied over all tiles for each point. */
+
+INLINE void FN(gradient_tile)(int taps, const real *lines, int64_t size, int64_t pitch,
+                              const FN(tiles_place) *to) {
+    const int edge = FN(tile_edge)(taps);
+    VEC e[16], half[32], u[8];
+    (void)pitch;
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) e[i] = *(const VEC *)(lines + i * size);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) FN(gradient_points)(taps, e + c, 4, half + c, 4);
+#pragma GCC unroll 8
+    for (int r = 0; r < edge; r++) {
+        FN(gradient_points)(taps, half + 4 * r, 1, u, 1);
+        FN(put_points)(to, edge * r, edge, u);
+    }
+}
+
+/* The 4×4 tiles of one channel of dy in a block, transformed. */
+static void FN(winograd_gradient)(const FN(winograd) *w, int64_t first, int64_t rows,
+                                  int64_t channel, FN(points_place) place) {
+    const real *start = w->y + channel * w->out_height * w->out_width;
+    if (w->taps == 3)
+        FN(transform_tiles)(3, w, start, w->y_image, w->out_height, w->out_width, 0, 0, 0,
+                            FN(gradient_tile), first, rows, place);
+    else
+        FN(transform_tiles)(5, w, start, w->y_image, w->out_height, w->out_width, 0, 0, 0,
+                            FN(gradient_tile), first, rows, place);
+}
+
+/* `count` filters, `step` apart, += the sums of their points, which are `size` apart, transformed
+ * back. */
+INLINE void FN(add_taps)(int taps, const real *sums, int64_t size, int64_t count, real *filters,
+                         int64_t step) {
+    const int all = taps * taps, edge = FN(tile_edge)(taps);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t some = MIN(LANES, count - i);
+        real *to = filters + i * step, found[MOST_TAPS * MOST_TAPS][LANES];
+        VEC m[MOST_POINTS], half[8 * MOST_TAPS], g[MOST_TAPS];
+        for (int point = 0; point < edge * edge; point++)
+            m[point] = *(const VEC *)(sums + point * size + i);
+        for (int c = 0; c < edge; c++) FN(tap_points)(taps, m + c, edge, half + c, edge);
+        for (int r = 0; r < taps; r++) {
+            FN(tap_points)(taps, half + edge * r, 1, g, 1);
+            for (int c = 0; c < taps; c++) *(VEC *)found[taps * r + c] = g[c];
+        }
+        for (int64_t lane = 0; lane < some; lane++)
+            for (int tap = 0; tap < all; tap++) to[lane * step + tap] += found[tap][lane];
+    }
+}
+
+/* All filters += theirs; a point's sums are rows × columns, filters of a row `step` apart. */
+static void FN(winograd_taps)(int taps, const real *sums, int64_t rows, int64_t columns,
+                              real *dweight, int64_t row_step, int64_t step) {
+    const int64_t size = rows * columns;
+    PARALLEL_FOR(size * FN(tile_size)(taps))
+    for (int64_t row = 0; row < rows; row++)
+        if (taps == 3)
+            FN(add_taps)(3, sums + row * columns, size, columns, dweight + row * row_step, step);
+        else
+            FN(add_taps)(5, sums + row * columns, size, columns, dweight + row * row_step, step);
+}
+
+/* What blocks of a product of so many rows and columns hold. */
+INLINE int64_t FN(padded_area)(int64_t rows, int64_t columns) {
+    return FN(padded_rows)(rows) * FN(panels_of)(columns) * TILE_COLUMNS;
+}
+
+#define WINOGRAD_GRADIENT_TILES 256
+#define WINOGRAD_MOST_SUMS (16 << 20)
+
+static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
+    const int64_t all = w->n * w->down, count = w->points * w->out * w->in;
+    FN(winograd_choose)(w, all, WINOGRAD_GRADIENT_TILES);
+    const int64_t width = w->panels * TILE_COLUMNS; /* tiles of a block, with some that are not */
+    real *sums = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(count + LANES));
+    real *tiles = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(w->points * width *
+                                                                       (w->in + w->out)));
+    real *errors = tiles + w->points * width * w->in;
+    /* A point's sums are out × in, or in × out if that fills the product's blocks better. */
+    const int turned = FN(padded_area)(w->in, w->out) < FN(padded_area)(w->out, w->in);
+    const int64_t height = turned ? w->in : w->out, breadth = turned ? w->out : w->in;
+    const real *left = turned ? tiles : errors, *above = turned ? errors : tiles;
+    for (int64_t first = 0; first < all; first += w->rows) {
+        const int64_t rows = MIN(w->rows, all - first), some = rows * w->across;
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t c = 0; c < w->in + w->out; c++) {
+            const int64_t o = c - w->in;
+            if (c < w->in)
+                FN(winograd_input)(w, first, rows, c, (FN(points_place)){
+                    tiles + c * width, w->in * width, TILE_COLUMNS});
+            else
+                FN(winograd_gradient)(w, first, rows, o, (FN(points_place)){
+                    errors + o * width, w->out * width, TILE_COLUMNS});
+        }
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t point = 0; point < w->points; point++) {
+            FN(strided) right = {above + point * breadth * width, 1, width};
+            FN(product) p = {.a = left + point * height * width, .a_row = width, .a_column = 1,
+                             .b = &right, .pack_b = FN(pack_strided),
+                             .c = sums + point * height * breadth, .m = height, .n = breadth,
+                             .k = some, .c_row = breadth, .beta = first > 0};
+            FN(product_alone)(&p);
+        }
+    }
+    const int64_t taps = w->taps * w->taps, row = w->in * taps;
+    FN(winograd_taps)(w->taps, sums, height, breadth, dweight, turned ? taps : row, turned ? row : taps);
+}
+
+/* dweight += the filters' gradient. */
+static void FN(winograd_weight)(const convolution_args *s, const real *dy, real *dweight) {
+    const int64_t in = s->channels / s->group, out = s->outputs / s->group;
+    const int64_t size = s->size[0] * s->size[1], out_size = s->out[0] * s->out[1];
+    const int taps = (int)s->kernel[0];
+    for (int64_t g = 0; g < s->group; g++) {
+        FN(winograd) w = {.taps = taps, .points = FN(tile_size)(taps),
+                          .x = (const real *)s->x + g * in * size,
+                          .y = (real *)dy + g * out * out_size, .n = s->n, .in = in, .out = out,
+                          .x_image = s->channels * size, .y_image = s->outputs * out_size,
+                          .height = s->size[0], .width = s->size[1], .out_height = s->out[0],
+                          .out_width = s->out[1], .top = s->pad[0], .left = s->pad[1],
+                          .down = (s->out[0] + 3) / 4, .across = (s->out[1] + 3) / 4};
+        FN(winograd_weight_blocks)(&w, dweight + g * in * out * taps * taps);
+    }
+}
