@@ -2,6 +2,7 @@
 #include "transcendental.h"
 #include "gemm.c"
 #include "tiled.c"
+#include "few_rows.c"
 #include "matmul.c"
 #include "im2col.c"
 #include "extents.c"

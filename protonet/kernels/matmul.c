@@ -158,6 +158,10 @@ KERNEL(matmul) {
     const real *left = a->a, *right = a->b;
     real *c = a->c;
     const FN(finish) finish = FN(finish_of)(&a->store, 0);
+    if (FN(is_of_few_rows)(a)) {
+        FN(few_rows_product)(a, &finish);
+        return;
+    }
     if (FN(is_of_dots)(a)) {
         FN(dots)(a, &finish);
         return;

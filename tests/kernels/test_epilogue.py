@@ -94,7 +94,7 @@ def test_a_store_takes_the_greatest_of_each_four(size: tuple[int, int], activati
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("m", [1, 2, 5, 16, 40])
+@pytest.mark.parametrize("m", [1, 2, 5, 16, 32, 40])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_matmul_stores_as_told(m: int, activation: str, dtype: type, transposed: bool) -> None:
     n, k = 37, 500

@@ -45,6 +45,20 @@ def test_product_with_biases_and_beta_equals_numpy(isa, dtype, shape, transpose)
     assert np.max(np.abs(got - want) / scale) < 4 * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [1, 5, 16, 17, 31, 32, 64])
+@pytest.mark.parametrize("transpose", [(a, b) for a in (False, True) for b in (False, True)])
+def test_few_rows_times_a_large_matrix_equal_numpy(isa, dtype, m, transpose):
+    n, k = 1030, 1041
+    random = np.random.default_rng(m)
+    a, b = (random.standard_normal(s).astype(dtype) for s in ((m, k), (k, n)))
+    c, column = (random.standard_normal(s).astype(dtype) for s in ((m, n), n))
+    want = a.astype(np.float64) @ b + 0.5 * c + column
+    got = product(a, b, c, beta=0.5, column_bias=column, transpose=transpose)
+    scale = np.abs(a).astype(np.float64) @ np.abs(b) + 1
+    assert np.max(np.abs(got - want) / scale) < 4 * np.finfo(dtype).eps
+
+
 def test_empty_inner_size_leaves_the_biases():
     c = np.ones((2, 3), np.float32)
     bias = np.array([1.0, 2.0], np.float32)
@@ -68,8 +82,9 @@ def test_product_of_whole_numbers_is_exact(m, n, k, ta, tb):
     np.testing.assert_array_equal(got, a @ b)
 
 
-@pytest.mark.parametrize("m", [1, 7, 300])
-def test_bits_do_not_depend_on_the_number_of_threads(m):
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("m", [1, 7, 32, 300])
+def test_bits_do_not_depend_on_the_number_of_threads(m, transpose):
     random = np.random.default_rng(1)
     a = random.standard_normal((m, 700)).astype(np.float32)
     b = random.standard_normal((700, 501)).astype(np.float32)
@@ -78,7 +93,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(m):
     for threads in (1, 2, 3):
         kernels.choose_threads(threads)
         c = np.zeros((m, 501), np.float32)
-        results.append(product(a, b, c, transpose=(False, True)))
+        results.append(product(a, b, c, transpose=(False, transpose)))
     kernels.choose_threads(before)
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
