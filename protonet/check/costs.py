@@ -90,7 +90,7 @@ def net_costs(graph: Graph) -> NetCosts:
         view = _view(node, [views.get(blob) for blob in node.bottoms])
         for blob, shape in zip(node.tops, node.top_shapes, strict=True):
             views[blob] = view if view and shape and len(view.step) == len(shape) - 2 else None
-        if view and views[node.tops[0]]:
+        if view and node.tops and views[node.tops[0]]:
             row.receptive_field = tuple(math.ceil(extent) for extent in view.extent)
             row.stride = view.step
         if node.layer is None or node.parameters is None or None in node.top_shapes:

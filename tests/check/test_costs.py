@@ -82,6 +82,14 @@ def test_macs_and_memory_grow_with_the_batch(costs: Costs) -> None:
     assert four.parameters == one.parameters
 
 
+def test_layer_without_tops_sees_no_field(costs: Costs) -> None:
+    found = named(
+        costs(image(1, 3, 8, 8) + 'layer { name: "s" type: "Silence" bottom: "data" }'), "s"
+    )
+    assert found.receptive_field is None
+    assert found.activation_bytes == 0
+
+
 def test_layer_in_place_takes_no_memory(costs: Costs) -> None:
     assert named(costs(alexnet()), "relu_conv1").activation_bytes == 0
 
