@@ -22,7 +22,7 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 #define MOST_THREADS 256
 #define SLICES_A_THREAD 4
-#define SPINS 4000 /* some 100 µs of waiting before a thread goes to sleep */
+#define SPINS 40000 /* 1 to 3 ms of waiting before a thread sleeps: on a busy machine it wakes up late */
 
 /* Slices of the present loop: its number, how many there are, and the next that nobody has begun.
  * They change together, so that nobody takes a slice of one loop for a slice of another. */
