@@ -5,6 +5,7 @@
  * That is pair i + ahead[j] of phase[j], whose pair q begins at element stride q + phase - pad. */
 
 #if defined(__AVX512F__) && REAL_IS_FLOAT
+#define LINES_BYTES (1 << 20) /* of a band */
 
 typedef struct {
     const convolution_args *shape;
@@ -21,9 +22,12 @@ static FN(lines) FN(lines_of)(const convolution_args *s) {
     d.pairs = d.e.in_group * s->kernel[0] * d.halves;
     d.k = 2 * d.pairs;
     d.length = (s->out[1] + 2 * (d.halves - 1) * s->dilation[1] / s->stride[1] + 15) / 16 * 16;
-    /* Bands are the same for any team; each is read with the rows above and below it. */
+    /* A 16th of the image, as far as it fits, but not much less than the rows around it that it sees. */
     const int64_t reach = (s->kernel[0] - 1) * s->dilation[0] + 1;
-    d.rows = MIN(s->out[0], MAX((s->out[0] + 15) / 16, (3 * reach + s->stride[0] - 1) / s->stride[0]));
+    const int64_t row_bytes = 8 * d.e.in_group * s->stride[0] * s->stride[1] * d.length;
+    d.rows = MAX(MIN((s->out[0] + 15) / 16, LINES_BYTES / row_bytes),
+                 (3 * reach + s->stride[0] - 1) / s->stride[0]);
+    d.rows = MIN(d.rows, s->out[0]);
     d.bands = (s->out[0] + d.rows - 1) / d.rows;
     d.lines = (d.rows - 1) * s->stride[0] + reach;
     return d;
