@@ -16,9 +16,11 @@ from protonet.layers.affine import Scale
 from protonet.layers.base import Layer
 from protonet.layers.batch_norm import BatchNorm
 from protonet.layers.convolution import Convolution, Deconvolution
+from protonet.layers.eltwise import Eltwise
 from protonet.layers.linear import InnerProduct
+from protonet.layers.sharing import Split
 
-__all__ = ["Chain", "Normalization", "Rectification", "chains_of"]
+__all__ = ["Addition", "Chain", "Normalization", "Rectification", "chains_of"]
 
 
 class Chain:
@@ -50,6 +52,33 @@ class Rectification(Chain):
     def forward(self) -> None:
         store = {"activate": 1, "slope": self.slope, "low": -np.inf, "high": np.inf}
         self.product.multiply(self.x.data, self.y.data, store)
+
+
+class Addition(Chain):
+    """The sum of two blobs, the ReLU behind it, and going backward the Split behind that."""
+
+    def __init__(
+        self, layers: range, backward_layers: range, summands: Sequence[Blob], y: Blob, slope: float
+    ) -> None:
+        super().__init__(layers, backward_layers)
+        self.summands, self.y, self.slope = summands, y, slope
+        self.readers: Sequence[Blob] = [y]  # whose gradients are those of y
+        self.wanted: Sequence[bool] = (True, True)  # gradients of the summands
+
+    def forward(self) -> None:
+        a, b = (blob.data for blob in self.summands)
+        kernels.add_relu(a=a, b=b, y=self.y.data, n=self.y.count, slope=self.slope)
+
+    def backward(self) -> None:
+        dy, other = (*(blob.diff for blob in self.readers), None)[:2]
+        da, db = (
+            blob.diff if wanted else None
+            for blob, wanted in zip(self.summands, self.wanted, strict=True)
+        )
+        kernels.add_relu_backward(
+            dy=dy, other_dy=other, y=self.y.data, sum=self.y.diff, da=da, db=db, n=self.y.count,
+            slope=self.slope,
+        )  # fmt: skip
 
 
 class Normalization(Chain):
@@ -140,17 +169,20 @@ def chains_of(
     found: list[Chain] = []
     free = 0  # the first layer that is in none
     for index, layer in enumerate(layers[:-1]):
-        if index < free or len(bottoms[index]) != 1:
-            continue
-        if not _is_in_place(index + 1, tops[index], bottoms, tops):
+        if index < free or not _is_in_place(index + 1, tops[index], bottoms, tops):
             continue
         chain: Chain | None = None
-        following, x, y = layers[index + 1], bottoms[index][0], tops[index][0]
-        if isinstance(layer, BatchNorm) and x is not y:
+        following, y = layers[index + 1], tops[index][0]
+        if isinstance(layer, Eltwise):
+            chain = _addition(index, layers, bottoms, tops, runs_backward)
+        elif len(bottoms[index]) != 1:
+            continue
+        elif isinstance(layer, BatchNorm) and (x := bottoms[index][0]) is not y:
             chain = _normalization(index, None, layers, x, y, runs_backward)
         elif isinstance(layer, (Convolution, InnerProduct)) and not isinstance(
             layer, Deconvolution
         ):
+            x = bottoms[index][0]
             if type(following) is ReLU and following.slope >= 0:
                 chain = Rectification(index, layer, x, y, following.slope)
             elif isinstance(layer, Convolution) and _is_in_place(index + 2, [y], bottoms, tops):
@@ -173,6 +205,33 @@ def _is_in_place(
     return len(blobs) == len(bottoms[index]) == len(tops[index]) == 1 and (
         bottoms[index][0] is tops[index][0] is blobs[0]
     )
+
+
+def _addition(
+    index: int,
+    layers: Sequence[Layer],
+    bottoms: Sequence[Sequence[Blob]],
+    tops: Sequence[Sequence[Blob]],
+    runs_backward: Sequence[bool],
+) -> Addition | None:
+    """Returns the chain that begins with the Eltwise `index`, or None."""
+    layer, relu = layers[index], layers[index + 1]
+    (y,), summands = tops[index], bottoms[index]
+    if not isinstance(layer, Eltwise) or not layer.adds_two or any(x is y for x in summands):
+        return None
+    if type(relu) is not ReLU or relu.slope < 0:
+        return None
+    layers_here, readers = range(index, index + 2), [y]
+    if not all(runs_backward[i] for i in layers_here) or not relu.propagate_down[0]:
+        return Addition(layers_here, range(0), summands, y, relu.slope)
+    for behind in range(index + 2, min(index + 3, len(layers))):
+        split = layers[behind]
+        splits_in_two = type(split) is Split and bottoms[behind][0] is y and len(tops[behind]) == 2
+        if splits_in_two and runs_backward[behind] and split.propagate_down[0]:
+            layers_here, readers = range(index, index + 3), list(tops[behind])
+    chain = Addition(layers_here, layers_here, summands, y, relu.slope)
+    chain.readers, chain.wanted = readers, layer.propagate_down
+    return chain
 
 
 def _normalization(

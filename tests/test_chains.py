@@ -5,7 +5,7 @@ import pytest
 
 import protonet
 from protonet import Net
-from protonet.chains import Normalization, Rectification
+from protonet.chains import Addition, Normalization, Rectification
 from protonet.ir.document import Document
 from protonet.ir.protonet_pb2 import TRAIN
 from protonet.prototxt import parse_text
@@ -28,6 +28,14 @@ layer {{ name: "scale" type: "Scale" bottom: "y" top: "y" scale_param {{ bias_te
 RELU = """layer {{ name: "relu" type: "ReLU" bottom: "y" top: "y"
   relu_param {{ negative_slope: {} }} }}
 """
+SUM = """layer { name: "product" type: "Convolution" bottom: "x" top: "p"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "sum" type: "Eltwise" bottom: "p" bottom: "x" top: "y" }
+"""
+READERS = "".join(
+    f'layer {{ name: "{name}" type: "Power" bottom: "y" top: "{name}" power_param {{ power: 2 }} }}'
+    for name in ("one", "other", "third")
+)
 NETS = {
     "convolution, relu": (CONVOLUTION + RELU.format(0), Rectification),
     "convolution, leaky relu": (CONVOLUTION + RELU.format(0.25), Rectification),
@@ -44,6 +52,12 @@ NETS = {
         NORM.format("x", "true") + RELU.format(0.5),
         Normalization,
     ),
+    "sum, relu": (SUM + RELU.format(0), Addition),
+    "sum, leaky relu, two readers": (
+        SUM + RELU.format(0.25) + READERS[: READERS.index('layer { name: "third"')],
+        Addition,
+    ),
+    "sum, relu, three readers": (SUM + RELU.format(0) + READERS, Addition),
 }
 
 
@@ -61,7 +75,8 @@ def passed(net, forward=Net.run_forward, backward=Net.run_backward):
         net.clear_param_diffs()
         net.blobs["x"].data[...] = random.standard_normal(net.blobs["x"].shape)
         forward(net)
-        net.blobs["y"].diff[...] = random.standard_normal(net.blobs["y"].shape)
+        for name in net.outputs:
+            net.blobs[name].diff[...] = random.standard_normal(net.blobs[name].shape)
         backward(net)
     blobs = [*net.blobs.values(), *(b for blobs in net.params.values() for b in blobs)]
     return [np.copy(array) for blob in blobs for array in (blob.data, blob.diff)]

@@ -27,6 +27,37 @@ KERNEL(combine_sum) {
     }
 }
 
+/* A sum and the ReLU behind it. Reads 2 n, writes n. */
+KERNEL(add_relu) {
+    ARGS(add_relu);
+    const real *x0 = a->a, *x1 = a->b, slope = (real)a->slope;
+    real *y = a->y;
+    FOR_EACH(i, a->n, 2) {
+        const real sum = x0[i] + x1[i];
+        y[i] = sum > 0 ? sum : slope * sum;
+    }
+}
+
+/* Backward through two readers, the ReLU and the sum. Reads and writes up to 3 n each. */
+KERNEL(add_relu_backward) {
+    ARGS(add_relu_backward);
+    const real slope = (real)a->slope;
+    PARALLEL_FOR(3 * a->n)
+    for (int64_t start = 0; start < a->n; start += EACH_BLOCK) {
+        const int64_t some = MIN(EACH_BLOCK, a->n - start);
+        const real *dy = (const real *)a->dy + start, *y = (const real *)a->y + start;
+        const real *other = a->other_dy ? (const real *)a->other_dy + start : NULL;
+        real *sum = (real *)a->sum + start;
+        if (other)
+            for (int64_t i = 0; i < some; i++) sum[i] = dy[i] + other[i];
+        else if (sum != dy)
+            memcpy(sum, dy, sizeof(real) * (size_t)some);
+        for (int64_t i = 0; i < some; i++) sum[i] = y[i] > 0 ? sum[i] : slope * sum[i];
+        if (a->da) memcpy((real *)a->da + start, sum, sizeof(real) * (size_t)some);
+        if (a->db) memcpy((real *)a->db + start, sum, sizeof(real) * (size_t)some);
+    }
+}
+
 KERNEL(combine_product) {
     ARGS(combine_product);
     real *y = a->y;

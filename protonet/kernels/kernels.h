@@ -551,6 +551,14 @@ enum { COMBINE_MOST = 8 };
 typedef struct {
     const void *x[8]; double coefficient[8]; void *y; int64_t count; int64_t n;
 } combine_sum_args;
+/* y = max(v, 0) + slope * min(v, 0) of v = a + b. */
+typedef struct { const void *a; const void *b; void *y; int64_t n; double slope; } add_relu_args;
+/* sum = da = db = (dy + other_dy) * (y > 0 ? 1 : slope), where slope >= 0. other_dy, da, db may be NULL,
+ * sum may be dy. */
+typedef struct {
+    const void *dy; const void *other_dy; const void *y; void *sum; void *da; void *db; int64_t n;
+    double slope;
+} add_relu_backward_args;
 /* y = product of x[k]. */
 typedef struct { const void *x[8]; void *y; int64_t count; int64_t n; } combine_product_args;
 /* y = the greatest, mask (uint8 or NULL) the number of the input it is from; these inputs have the

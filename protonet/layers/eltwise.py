@@ -82,6 +82,11 @@ class Eltwise(Layer):
             )
         self.coefficients = self.coefficients or [1.0] * self.bottom_count
 
+    @property
+    def adds_two(self) -> bool:
+        """Says whether y is a sum of two blobs as they are."""
+        return self.operation == EltwiseParameter.SUM and self.coefficients == [1.0, 1.0]
+
     def infer(self, bottom: list[Shape]) -> list[Shape]:
         for number, shape in enumerate(bottom):
             if _without_ones_at_the_end(shape) != _without_ones_at_the_end(bottom[0]):
