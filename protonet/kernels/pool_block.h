@@ -39,7 +39,7 @@ INLINE void POOL(pool_block)(const pooling_args *p, const real *x, FN(range) h, 
     const int64_t left = i * stride - p->pad_width;
     POOL(pool_vec) best = {0};
     POOL(pool_index) index = {0}, steps = {0};
-    if (what != POOL_SUM) best -= REAL_MAX;
+    if (what != POOL_SUM) best -= FLT_MAX;
     index -= 1;
     for (int lane = 0; lane < POOL_LANES; lane++) steps[lane] = lane * stride;
     for (int64_t at = h.from; at < h.to; at++)

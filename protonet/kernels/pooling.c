@@ -64,7 +64,7 @@ static void FN(max_run)(const real *x, int64_t count, int64_t at, real *best, in
 static void FN(max_window)(const pooling_args *p, const real *x, FN(range) h, int64_t i, real *y,
                            int32_t *mask) {
     const FN(range) w = FN(window)(i, p->stride_width, p->pad_width, p->kernel_width, p->width);
-    real best = -REAL_MAX;
+    real best = -FLT_MAX;
     int32_t index = -1;
     if (w.to - w.from == p->width && (h.to - h.from) * p->width >= 4 * LANES)
         FN(max_run)(x + h.from * p->width, (h.to - h.from) * p->width, h.from * p->width, &best,

@@ -31,7 +31,7 @@ INLINE void FN(window_columns)(const pooling_args *p, int size, int step, const 
     const int is_max = !widths;
     const int64_t left = column * step - p->pad_width;
     const int vectors = step == 1 ? 2 : size; /* of input columns that the outputs see */
-    const VEC nothing = (is_max ? -REAL_MAX : 0) - (VEC){0};
+    const VEC nothing = (is_max ? -FLT_MAX : 0) - (VEC){0};
     FN(existing) lanes[3];
     if (!inside)
 #pragma GCC unroll 3

@@ -31,6 +31,12 @@ def test_output_size_is_rounded_up_and_clipped_only_with_padding(
     assert pooled(np.zeros((1, 1, size, size)), settings).shape == (1, 1, out, out)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maximum_of_no_element_is_the_least_float32(dtype: type) -> None:
+    y = pooled(np.ones((1, 1, 3, 3), dtype), "kernel_size: 2 stride: 3")
+    assert y[0, 0].tolist() == [[1, -np.finfo(np.float32).max]] + [[-np.finfo(np.float32).max] * 2]
+
+
 def test_average_border_divisor_counts_padding_but_not_overhang() -> None:
     y = pooled(np.ones((1, 1, 4, 4)), "pool: AVE kernel_size: 3 stride: 2 pad: 1")
     np.testing.assert_allclose(y[0, 0, 0], [4 / 9, 6 / 9, 2 / 6], rtol=1e-6)
