@@ -40,8 +40,8 @@ INLINE void POOL(pool_block)(const pooling_args *p, const real *x, FN(range) h, 
     POOL(pool_vec) best = {0};
     POOL(pool_index) index = {0}, steps = {0};
     if (what != POOL_SUM) best -= FLT_MAX;
-    index -= 1;
     for (int lane = 0; lane < POOL_LANES; lane++) steps[lane] = lane * stride;
+    index -= steps + 1;
     for (int64_t at = h.from; at < h.to; at++)
         for (int64_t tap = 0; tap < p->kernel_width; tap++) {
             const int64_t place = at * p->width + left + tap;
@@ -53,11 +53,17 @@ INLINE void POOL(pool_block)(const pooling_args *p, const real *x, FN(range) h, 
             const POOL(pool_index) more = (POOL(pool_index))(value > best);
             best = (POOL(pool_vec))((more & (POOL(pool_index))value) |
                                     (~more & (POOL(pool_index))best));
-            if (what == POOL_INDEX) index = (more & (steps + (int32_t)place)) | (~more & index);
+            const POOL(pool_index) here = (POOL(pool_index)){0} + (int32_t)place;
+            if (what == POOL_INDEX) index = (more & here) | (~more & index);
         }
     *(POOL(pool_vec) *)(y + i) = best;
-    if (what == POOL_INDEX)
-        for (int lane = 0; lane < POOL_LANES; lane++) mask[i + lane] = (int32_t)index[lane];
+    if (what != POOL_INDEX) return;
+    index += steps;
+#if REAL_IS_FLOAT
+    memcpy(mask + i, &index, sizeof index);
+#else
+    for (int lane = 0; lane < POOL_LANES; lane++) mask[i + lane] = (int32_t)index[lane];
+#endif
 }
 
 /* The outputs of `inside`, the last block overlapping the one before; false if there are too few. */

@@ -132,9 +132,15 @@ INLINE void FN(pool_row)(const pooling_args *p, const real *x, int64_t row, int 
                          real *y, int32_t *mask) {
     const FN(range) h = FN(window)(row, p->stride_height, p->pad_height, p->kernel_height, p->height);
     FN(range) inside = FN(whole_windows)(p, end && h.to == p->height && p->stride_width == 2);
+    /* What a block makes of the windows behind the last whole one is made anew below; it reads no
+     * further than the next plane's first row. */
+    FN(range) blocks = inside;
+    if (!end && p->pad_width + p->kernel_width < p->width && inside.from < inside.to &&
+        inside.from + LANES <= p->out_width)
+        blocks.to = MAX(blocks.to, inside.from + LANES);
     int done = 0;
-    if (p->stride_width == 1) done = FN(pool_blocks)(p, x, h, inside, 1, what, y, mask);
-    if (p->stride_width == 2) done = FN(pool_blocks)(p, x, h, inside, 2, what, y, mask);
+    if (p->stride_width == 1) done = FN(pool_blocks)(p, x, h, blocks, 1, what, y, mask);
+    if (p->stride_width == 2) done = FN(pool_blocks)(p, x, h, blocks, 2, what, y, mask);
     if (!done) inside.from = inside.to = 0;
     for (int64_t i = 0; i < p->out_width; i++) {
         if (i == inside.from) i = inside.to;
