@@ -231,39 +231,44 @@ static void FN(add_turned)(const FN(taps) *t, const real *sums, real *dweight) {
     }
 }
 
-/* sums[rows][vectors] = what images first ... end - 1 give to one group. */
-static void FN(taps_of_images)(const FN(taps) *t, const real *x, const real *dy, int64_t first,
+/* sums[rows][vectors] = what chunks first ... end - 1 give to one group. */
+static void FN(taps_of_chunks)(const FN(taps) *t, const real *x, const real *dy, int64_t first,
                                int64_t end, real *sums) {
     const convolution_args *s = t->shape;
     const int64_t pixels = t->images * t->lines * s->out[1], wide = t->vectors * LANES;
+    const int64_t of_image = (s->out[0] + t->lines - 1) / t->lines;
     const size_t each = sizeof(real);
     real *turned = workspace(WORKSPACE_PACKED, each * (size_t)(pixels * wide + LANES));
     real *copy = t->copied ? workspace(WORKSPACE_COLUMNS, each * (size_t)(t->images * t->image + LANES)) : NULL;
     int64_t *offset = workspace(WORKSPACE_PACK_A, sizeof(int64_t) * (size_t)pixels);
     memset(sums, 0, each * (size_t)(t->rows * wide));
-    for (int64_t image = first; image < end; image += t->images)
-        for (int64_t line = 0; line < s->out[0]; line += t->lines)
-            FN(taps_chunk)(t, x, dy, image, MIN(t->images, end - image), line,
-                           MIN(t->lines, s->out[0] - line), copy, turned, offset, sums);
+    for (int64_t chunk = first; chunk < end; chunk++) {
+        const int64_t image = chunk / of_image * t->images, line = chunk % of_image * t->lines;
+        FN(taps_chunk)(t, x, dy, image, MIN(t->images, s->n - image), line,
+                       MIN(t->lines, s->out[0] - line), copy, turned, offset, sums);
+    }
 }
 
-/* Where sums are small, chunks are, too: then the team shares not each, but runs of images. Their
+/* Where sums are small, chunks are, too: then the team shares not each, but runs of them. Their
  * number depends on the shape alone, and their sums are added in order. */
-#define TAPS_PARTS 8
+#define TAPS_PARTS 16
 #define TAPS_SHARED_SUMS (1 << 16)
 
 static void FN(gradient_by_taps)(const convolution_args *s, const real *dy, real *dweight) {
     const FN(taps) t = FN(taps_of)(s);
     const int64_t size = s->size[0] * s->size[1], plane = s->out[0] * s->out[1];
-    const int64_t wide = t.vectors * LANES, count = t.rows * wide, runs = (s->n + t.images - 1) / t.images;
-    const int64_t parts = count <= TAPS_SHARED_SUMS ? MIN(runs, TAPS_PARTS) : 1;
+    const int64_t count = t.rows * t.vectors * LANES;
+    const int64_t chunks =
+        (s->n + t.images - 1) / t.images * ((s->out[0] + t.lines - 1) / t.lines);
+    const int shared = count <= TAPS_SHARED_SUMS && chunks >= TAPS_PARTS / 2;
+    const int64_t parts = shared ? MIN(chunks, TAPS_PARTS) : 1;
     real *sums = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(count * parts + LANES));
     for (int64_t g = 0; g < s->group; g++) {
         const real *x = (const real *)s->x + g * t.in * size, *error = dy + g * t.out * plane;
         PARALLEL_FOR(parts > 1 ? s->n * plane * count / 16 : 0)
         for (int64_t part = 0; part < parts; part++)
-            FN(taps_of_images)(&t, x, error, runs * part / parts * t.images,
-                               MIN(s->n, runs * (part + 1) / parts * t.images), sums + part * count);
+            FN(taps_of_chunks)(&t, x, error, chunks * part / parts, chunks * (part + 1) / parts,
+                               sums + part * count);
         for (int64_t part = 1; part < parts; part++)
             for (int64_t i = 0; i < count; i++) sums[i] += sums[part * count + i];
         FN(add_turned)(&t, sums, dweight + g * t.out * t.rows);

@@ -174,6 +174,7 @@ def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, s
         *CASES[19:25],
         CASES[26],
         (64, 20, (12, 12), 50, (5, 5), (1, 1), (0, 0), (1, 1), 1),
+        (20, 3, (33, 31), 20, (5, 5), (1, 1), (2, 2), (1, 1), 1),
     ],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(isa, case):
