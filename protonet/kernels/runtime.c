@@ -69,17 +69,16 @@ static double now_s(void) {
 }
 
 void replay(const step *steps, int64_t count, double *seconds) {
-    if (!seconds) {
-        for (int64_t i = 0; i < count; i++) steps[i].run(steps[i].args);
-        return;
-    }
-    double before = now_s();
+    team_expect(1);
+    double before = seconds ? now_s() : 0;
     for (int64_t i = 0; i < count; i++) {
         steps[i].run(steps[i].args);
+        if (!seconds) continue;
         double after = now_s();
         seconds[i] += after - before;
         before = after;
     }
+    team_expect(-1);
 }
 
 static void run_for_image(const by_image_args *a, int64_t image) {
@@ -107,6 +106,8 @@ void by_image(const void *arguments) {
 }
 
 #if !defined(_OPENMP) || defined(__clang__) /* else: team.c */
+void team_expect(int rows) { (void)rows; }
+
 int threads_count(void) {
 #ifdef _OPENMP
     return omp_get_max_threads();

@@ -20,4 +20,7 @@ enum { WORKSPACE_PACK_A, WORKSPACE_PACK_B, WORKSPACE_COLUMNS, WORKSPACE_PARTIAL,
        WORKSPACE_STEPS_A, WORKSPACE_STEPS_B, WORKSPACE_STRIPS, WORKSPACE_SLOTS };
 void *workspace(int slot, size_t size_bytes);
 
+/* Tells the team how many more (or, below zero, fewer) rows of kernels run from now on. */
+void team_expect(int rows);
+
 #endif

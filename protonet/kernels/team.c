@@ -22,7 +22,8 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 #define MOST_THREADS 256
 #define SLICES_A_THREAD 4
-#define SPINS 40000 /* 1 to 3 ms of waiting before a thread sleeps: on a busy machine it wakes up late */
+#define SPINS 4000       /* some 100 to 200 µs of waiting before a thread sleeps, or lets others run … */
+#define MORE_SPINS 40000 /* … and while a row of kernels is under way, since on a busy machine it wakes up late */
 
 /* Slices of the present loop: its number, how many there are, and the next that nobody has begun.
  * They change together, so that nobody takes a slice of one loop for a slice of another. */
@@ -37,6 +38,7 @@ static struct {
     atomic_flag taken; /* by the loop that is shared now */
     _Atomic ticket slices;
     _Atomic int left, sleeping; /* slices not done; threads that wait for `wake` */
+    _Atomic int rows;           /* of kernels that are under way */
     void (*run)(void *);
     void *data;
     float_mode mode; /* of the caller */
@@ -107,15 +109,22 @@ static int something_to_do(int helper) {
     return TICKET_NEXT(now) < TICKET_COUNT(now) && helper < team.threads - 1;
 }
 
+void team_expect(int rows) { atomic_fetch_add(&team.rows, rows); }
+
+static int waits_on(int spins) {
+    return spins < SPINS || (spins < MORE_SPINS && atomic_load_explicit(&team.rows, memory_order_relaxed));
+}
+
 static void *help(void *number) {
     const int helper = (int)(intptr_t)number;
     for (;;) {
         int spins = 0;
-        while (!do_a_slice(helper) && spins < SPINS) {
+        int done;
+        while (!(done = do_a_slice(helper)) && waits_on(spins)) {
             pause_briefly();
             spins++;
         }
-        if (spins < SPINS) continue;
+        if (done) continue;
         pthread_mutex_lock(&team.lock);
         atomic_fetch_add(&team.sleeping, 1);
         while (!something_to_do(helper)) pthread_cond_wait(&team.wake, &team.lock);
@@ -131,6 +140,7 @@ static void after_fork(void) {
     pthread_cond_init(&team.wake, NULL);
     atomic_store(&team.slices, 0);
     atomic_store(&team.sleeping, 0);
+    atomic_store(&team.rows, 0);
     atomic_flag_clear(&team.taken);
     team.helpers = 0;
     slice = 0;
@@ -181,7 +191,7 @@ HIDDEN void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, uns
     }
     while (do_a_slice(-1)) {}
     for (int spins = 0; atomic_load(&team.left); spins++)
-        if (spins < SPINS)
+        if (waits_on(spins))
             pause_briefly();
         else
             sched_yield();
