@@ -45,7 +45,7 @@ $(DIGITS)/%_lmdb/data.mdb: $(DIGITS)/%-images-idx3-ubyte.gz $(DIGITS)/%-labels-i
 	$(BIN)/protonet data convert idx --force $^ $(@D)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

@@ -122,7 +122,7 @@ def test_the_files_name_says_the_form(net: caffe_pb2.NetParameter, tmp_path: Pat
 
 
 def test_an_empty_net_and_former_layers_are_drawn() -> None:
-    assert draw_net(caffe_pb2.NetParameter(), "LR", "svg").startswith(b"<svg")
+    assert b"<svg" in draw_net(caffe_pb2.NetParameter(), "LR", "svg")
     old = text_format.Merge(
         'layers { name: "r" type: RELU bottom: "a" top: "b" }', caffe_pb2.NetParameter()
     )
