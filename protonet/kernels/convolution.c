@@ -158,7 +158,9 @@ KERNEL(convolution_pack) {
     ARGS(convolution_pack);
     const FN(extent) e = FN(extent_of)(&a->shape);
     int64_t *size = a->size;
-    size[1] = FN(way_of)(&a->shape, &e);
+    convolution_args shape = a->shape; /* as it will be gone, with the weights packed */
+    shape.packed = size;
+    size[1] = FN(way_of)(&shape, &e);
     size[0] = FN(way_size)(&a->shape, &e, size[1]);
     if (a->packed) FN(way_pack)(&a->shape, &e, size[1], a->packed);
 }
@@ -174,7 +176,7 @@ KERNEL(convolution) {
     const FN(extent) e = FN(extent_of)(a);
     convolution_args shape = *a;
     if (!a->packed) shape.tiles = shape.way = 0;
-    const int64_t way = shape.way ? shape.way : FN(way_of)(&shape, &e);
+    const int64_t way = FN(way_of)(&shape, &e);
     switch (way) {
         case WAY_STRIPS: FN(strips_convolve)(a); return;
         case WAY_LINES: FN(lines_convolve)(a); return;

@@ -260,7 +260,7 @@ INLINE void FN(resample_row)(const resample_args *a, const real *down, const rea
                              real *y) {
     const int32_t *column = a->column;
     const real *across = a->column_weight;
-    if (a->row_taps == 2 && a->column_taps == 2) {
+    if (a->row_taps == 2 && a->column_taps == 2 && down[0] != 0 && down[1] != 0) {
         SIMD
         for (int64_t i = 0; i < a->width; i++)
             between[i] = down[0] * x[i] + down[1] * x[a->width + i];
@@ -270,9 +270,11 @@ INLINE void FN(resample_row)(const resample_args *a, const real *down, const rea
         return;
     }
     for (int64_t i = 0; i < a->width; i++) between[i] = 0;
-    for (int64_t k = 0; k < a->row_taps; k++)
+    for (int64_t k = 0; k < a->row_taps; k++) {
+        if (down[k] == 0) continue; /* what it does not see may be no number */
         SIMD
         for (int64_t i = 0; i < a->width; i++) between[i] += down[k] * x[k * a->width + i];
+    }
     for (int64_t i = 0; i < a->out_width; i++, across += a->column_taps) {
         real sum = 0;
         for (int64_t k = 0; k < a->column_taps; k++) sum += across[k] * between[column[i] + k];

@@ -44,17 +44,17 @@ INLINE FN(range) FN(whole_windows)(const pooling_args *p, int64_t spare) {
 
 /* The greatest of a long run and the least index of it, if greater than *best. */
 static void FN(max_run)(const real *x, int64_t count, int64_t at, real *best, int32_t *index) {
-    VEC most = *(const VEC *)x;
-    int64_t i = LANES;
-    for (; i + LANES <= count; i += LANES) { /* NaN gives way to anything */
+    VEC most = (VEC){0} + *best;
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) { /* NaN is not greater */
         const VEC value = *(const VEC *)(x + i);
-        const FN(lanes) kept = (FN(lanes))(most >= value);
-        most = (VEC)((kept & (FN(lanes))most) | (~kept & (FN(lanes))value));
+        const FN(lanes) greater = (FN(lanes))(value > most);
+        most = (VEC)((greater & (FN(lanes))value) | (~greater & (FN(lanes))most));
     }
     real greatest = most[0];
     for (int64_t lane = 1; lane < LANES; lane++)
         greatest = greatest >= most[lane] ? greatest : most[lane];
-    for (; i < count; i++) greatest = greatest >= x[i] ? greatest : x[i];
+    for (; i < count; i++) greatest = x[i] > greatest ? x[i] : greatest;
     if (!(greatest > *best)) return;
     for (i = 0; x[i] != greatest; i++) {}
     *best = greatest;

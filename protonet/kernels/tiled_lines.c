@@ -75,9 +75,13 @@ typedef struct {
     const int64_t *offset;
 } FN(band);
 
-/* 16 columns of some pairs, from output `pixel` of the band on, to tiles of high and of low parts. */
-static void FN(copy_pairs)(const FN(band) *b, int64_t pixel, int64_t count, const int64_t *offset,
-                           int64_t pairs, char *to) {
+/* 16 columns of pairs `pair` …, from output `pixel` of the band on, to tiles of high and of low parts. A row
+ * of odd length ends with half a pair; what lies in the other half is not the filter's, and may be no number. */
+static void FN(copy_pairs)(const FN(band) *b, int64_t pixel, int64_t count, int64_t pair, int64_t pairs,
+                           char *to) {
+    const int64_t halves = b->d->halves, *offset = b->offset + pair;
+    const __m512i half = _mm512_set1_epi32(b->d->shape->kernel[1] % 2 ? 0xffff : -1);
+    int64_t until = halves - 1 - pair % halves; /* the row's last pair */
     const int64_t wide = b->d->shape->out[1], row = pixel / wide, column = pixel % wide;
     const int64_t here = MIN(count, wide - column), step = 4 * b->d->shape->stride[0] * b->d->length;
     const __mmask16 first = (__mmask16)(here <= 0 ? 0 : (1u << here) - 1);
@@ -90,6 +94,11 @@ static void FN(copy_pairs)(const FN(band) *b, int64_t pixel, int64_t count, cons
         if (rest) {
             h = _mm512_mask_loadu_epi32(h, rest, high + offset[i] + next);
             l = _mm512_mask_loadu_epi32(l, rest, low + offset[i] + next);
+        }
+        if (i == until) {
+            h = _mm512_and_si512(h, half);
+            l = _mm512_and_si512(l, half);
+            until += halves;
         }
         _mm512_store_si512(to, h);
         _mm512_store_si512(to + AMX_STEP_BYTES / 2, l);
@@ -106,10 +115,10 @@ static void FN(take_lines)(const void *source, int64_t first, int64_t columns, i
     const FN(band) *b = source;
     for (int64_t at = 0; at < depth; at += AMX_DEPTH, steps += AMX_STEP_BYTES) {
         const int64_t pairs = MIN(AMX_DEPTH, depth - at) / 2;
-        const int64_t *offset = b->offset + (k + at) / 2;
-        FN(copy_pairs)(b, first, MIN(16, columns), offset, pairs, steps);
+        const int64_t pair = (k + at) / 2;
+        FN(copy_pairs)(b, first, MIN(16, columns), pair, pairs, steps);
         if (columns > 16)
-            FN(copy_pairs)(b, first + 16, columns - 16, offset, pairs, steps + AMX_STEP_BYTES / 4);
+            FN(copy_pairs)(b, first + 16, columns - 16, pair, pairs, steps + AMX_STEP_BYTES / 4);
     }
 }
 

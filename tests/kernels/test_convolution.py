@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from kernel_stores import packed_by
 
 from protonet import kernels
 
@@ -201,3 +203,26 @@ def test_im2col_and_col2im_are_transposes(case):
     back = np.full_like(problem.x, np.nan)
     kernels.col2im(shape=s, columns=other, x=back)
     np.testing.assert_allclose(np.vdot(columns, other), np.vdot(problem.x, back), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "size", "kernel", "pad"),
+    [(109, 147, (6, 2), 5, 4), (171, 127, (3, 31), 3, 1), (121, 99, (23, 18), 3, 2)],
+)
+def test_weights_are_packed_for_the_way_that_is_gone(
+    isa: str, channels: int, outputs: int, size: tuple[int, int], kernel: int, pad: int
+) -> None:
+    random = np.random.default_rng(7)
+    out = tuple(s + 2 * pad - kernel + 1 for s in size)
+    shape: dict[str, Any] = {
+        "x": random.normal(size=(2, channels, *size)).astype(np.float32),
+        "weight": random.normal(size=(outputs, channels, kernel, kernel)).astype(np.float32),
+        "n": 2, "channels": channels, "outputs": outputs, "group": 1, "axes": 2, "size": size,
+        "out": out, "kernel": (kernel, kernel), "stride": (1, 1), "pad": (pad, pad),
+        "dilation": (1, 1),
+    }  # fmt: skip
+    expected, made = (np.zeros((2, outputs, *out), np.float32) for _ in range(2))
+    kernels.convolution(y=expected, **{**shape, "by_columns": 1})
+    packed = packed_by(kernels.convolution_pack, shape, np.float32)
+    kernels.convolution(y=made, packed=packed, **shape)
+    np.testing.assert_allclose(made, expected, rtol=0, atol=1e-4 * np.abs(expected).max())

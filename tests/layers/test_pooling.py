@@ -38,6 +38,13 @@ def test_maximum_of_no_element_is_the_least_float32(dtype: type) -> None:
     assert y[0, 0].tolist() == [[1, least], [least, least]]
 
 
+@pytest.mark.parametrize("size", [4, 16])
+def test_a_maximum_is_not_lost_at_what_is_no_number(size: int) -> None:
+    x = np.random.default_rng(0).uniform(0, 1, (1, 1, size, size)).astype(np.float32)
+    x[0, 0, 0, 3], x[0, 0, size // 2, 3] = 9, np.nan
+    assert pooled(x, "global_pooling: true").item() == 9
+
+
 def test_average_border_divisor_counts_padding_but_not_overhang() -> None:
     y = pooled(np.ones((1, 1, 4, 4)), "pool: AVE kernel_size: 3 stride: 2 pad: 1")
     np.testing.assert_allclose(y[0, 0, 0], [4 / 9, 6 / 9, 2 / 6], rtol=1e-6)
