@@ -55,29 +55,38 @@ class Rectification(Chain):
 
 
 class Addition(Chain):
-    """The sum of two blobs, the ReLU behind it, and going backward the Split behind that."""
+    """The sum of two blobs, the ReLU behind it, and going backward the Split behind that.
+
+    The gradients of `readers`, one or two, add up to that of y; summands that are `wanted` get it.
+    """
 
     def __init__(
-        self, layers: range, backward_layers: range, summands: Sequence[Blob], y: Blob, slope: float
+        self,
+        layers: range,
+        backward_layers: range,
+        summands: Sequence[Blob],
+        wanted: Sequence[bool],
+        y: Blob,
+        readers: Sequence[Blob],
+        slope: float,
     ) -> None:
         super().__init__(layers, backward_layers)
-        self.summands, self.y, self.slope = summands, y, slope
-        self.readers: Sequence[Blob] = [y]  # whose gradients are those of y
-        self.wanted: Sequence[bool] = (True, True)  # gradients of the summands
+        self.summands, self.wanted = summands, wanted
+        self.y, self.readers, self.slope = y, readers, slope
 
     def forward(self) -> None:
         a, b = (blob.data for blob in self.summands)
         kernels.add_relu(a=a, b=b, y=self.y.data, n=self.y.count, slope=self.slope)
 
     def backward(self) -> None:
-        dy, other = (*(blob.diff for blob in self.readers), None)[:2]
+        other = self.readers[1].diff if len(self.readers) == 2 else None
         da, db = (
             blob.diff if wanted else None
             for blob, wanted in zip(self.summands, self.wanted, strict=True)
         )
         kernels.add_relu_backward(
-            dy=dy, other_dy=other, y=self.y.data, sum=self.y.diff, da=da, db=db, n=self.y.count,
-            slope=self.slope,
+            dy=self.readers[0].diff, other_dy=other, y=self.y.data, sum=self.y.diff,
+            da=da, db=db, n=self.y.count, slope=self.slope,
         )  # fmt: skip
 
 
@@ -221,17 +230,20 @@ def _addition(
         return None
     if type(relu) is not ReLU or relu.slope < 0:
         return None
-    layers_here, readers = range(index, index + 2), [y]
-    if not all(runs_backward[i] for i in layers_here) or not relu.propagate_down[0]:
-        return Addition(layers_here, range(0), summands, y, relu.slope)
-    for behind in range(index + 2, min(index + 3, len(layers))):
-        split = layers[behind]
-        splits_in_two = type(split) is Split and bottoms[behind][0] is y and len(tops[behind]) == 2
-        if splits_in_two and runs_backward[behind] and split.propagate_down[0]:
-            layers_here, readers = range(index, index + 3), list(tops[behind])
-    chain = Addition(layers_here, layers_here, summands, y, relu.slope)
-    chain.readers, chain.wanted = readers, layer.propagate_down
-    return chain
+    here, behind, readers = range(index, index + 2), index + 2, [y]
+    goes_backward = all(runs_backward[i] for i in here) and relu.propagate_down[0]
+    if (
+        goes_backward
+        and behind < len(layers)
+        and type(layers[behind]) is Split
+        and bottoms[behind][0] is y
+        and len(tops[behind]) == 2
+        and runs_backward[behind]
+        and layers[behind].propagate_down[0]
+    ):
+        here, readers = range(index, index + 3), list(tops[behind])
+    backward_layers = here if goes_backward else range(0)
+    return Addition(here, backward_layers, summands, layer.propagate_down, y, readers, relu.slope)
 
 
 def _normalization(

@@ -8,7 +8,8 @@ Python (data sources, layers whose work depends on the data).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -403,20 +404,22 @@ class Net:
             raise Error(layer_diagnostic(self.graph, self.graph.nodes[index], error)) from None
 
     def _step_setting(self, index: int) -> None:
-        """As _step_backward; the gradients of the parameters are set where the layer can do so."""
-        self.layers[index].adds = not self._sets_gradients[index]
-        try:
+        with self._setting((index,)):
             self._step_backward(index)
-        finally:
-            self.layers[index].adds = True
 
     def _chain_setting(self, chain: Chain) -> None:
-        for index in chain.backward_layers:
+        with self._setting(chain.backward_layers):
+            chain.backward()
+
+    @contextmanager
+    def _setting(self, indices: Sequence[int]) -> Iterator[None]:
+        """Has these layers set the gradients of their parameters, where they can, not add."""
+        for index in indices:
             self.layers[index].adds = not self._sets_gradients[index]
         try:
-            chain.backward()
+            yield
         finally:
-            for index in chain.backward_layers:
+            for index in indices:
                 self.layers[index].adds = True
 
     def _index(self, name: str) -> int:
