@@ -166,22 +166,41 @@ KERNEL(log_loss_backward) {
     }
 }
 
+/* log p of the probability that softmax gives x; p's greatest is one over the sum of e^(x - most),
+ * so that one logarithm serves all classes of a position. */
+INLINE real FN(log_softmax_of)(real x, real most, real log_greatest) {
+    const real log_p = x - most + log_greatest, least = (real)-46.051701859880914; /* log 1e-20 */
+    return log_p < least ? least : log_p;
+}
+
 /* Of `some` positions side by side: loss = -sum over classes of H[label, class] log p[class]. */
-static double FN(infogain_block)(const real *p, const real *gain, const int64_t *truth,
-                                 int64_t classes, int64_t step, int64_t some) {
+static double FN(infogain_block)(const real *x, const real *p, const real *gain,
+                                 const int64_t *truth, int64_t classes, int64_t step,
+                                 int64_t some) {
     real sum = 0;
     if (step == 1) {
         if (truth[0] < 0) return 0;
-        const real *row = gain + truth[0] * classes;
+        const real *row = gain + truth[0] * classes, most = FN(greatest_of)(x, classes);
+        const real log_greatest = FN(log_of)(FN(greatest_of)(p, classes));
         PRAGMA(omp simd reduction(+ : sum))
         for (int64_t c = 0; c < classes; c++)
-            sum -= row[c] * FN(log_of)(FN(floored)(p[c]));
+            sum -= row[c] * FN(log_softmax_of)(x[c], most, log_greatest);
         return (double)sum;
     }
+    real most[POSITION_BLOCK], log_greatest[POSITION_BLOCK];
+    for (int64_t i = 0; i < some; i++) most[i] = x[i];
+    for (int64_t i = 0; i < some; i++) log_greatest[i] = p[i];
+    for (int64_t c = 1; c < classes; c++)
+        for (int64_t i = 0; i < some; i++) {
+            most[i] = MAX(x[c * step + i], most[i]);
+            log_greatest[i] = MAX(p[c * step + i], log_greatest[i]);
+        }
+    SIMD
+    for (int64_t i = 0; i < some; i++) log_greatest[i] = FN(log_of)(log_greatest[i]);
     for (int64_t c = 0; c < classes; c++)
         PRAGMA(omp simd reduction(+ : sum))
         for (int64_t i = 0; i < some; i++) {
-            const real value = FN(log_of)(FN(floored)(p[c * step + i]));
+            const real value = FN(log_softmax_of)(x[c * step + i], most[i], log_greatest[i]);
             sum -= truth[i] < 0 ? 0 : gain[MAX(truth[i], 0) * classes + c] * value;
         }
     return (double)sum;
@@ -199,8 +218,9 @@ KERNEL(infogain_loss) {
     PARALLEL_FOR(a->outer * a->classes * a->inner * 16)
     for (int64_t at = 0; at < blocks; at++) {
         int64_t some, start = FN(block_start)(&s, at, &some), truth[POSITION_BLOCK];
+        const real *x = (const real *)a->x + start;
         real *probability = (real *)a->probability + start;
-        FN(softmax_at)(&s, (const real *)a->x + start, probability, some);
+        FN(softmax_at)(&s, x, probability, some);
         const int64_t position = start / (s.classes * s.inner) * s.inner + start % s.inner;
         FN(tally) tally = {0, 0, -1};
         for (int64_t i = 0; i < some; i++) {
@@ -208,7 +228,7 @@ KERNEL(infogain_loss) {
             tally.counted += truth[i] >= 0;
             if (truth[i] == -2 && tally.bad < 0) tally.bad = position + i;
         }
-        tally.loss = FN(infogain_block)(probability, gain, truth, s.classes, s.inner, some);
+        tally.loss = FN(infogain_block)(x, probability, gain, truth, s.classes, s.inner, some);
         tallies[at] = tally;
     }
     FN(tally) all = {0, 0, -1};

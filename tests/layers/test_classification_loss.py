@@ -90,6 +90,26 @@ def test_infogain_with_the_unit_matrix_is_softmax_loss() -> None:
     np.testing.assert_allclose(ours.loss, -np.log(own[kept]).sum() / kept.sum(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(6, 40), (2, 5, 3, 2)])
+def test_infogain_counts_no_probability_less_than_1e_20(shape: tuple[int, ...]) -> None:
+    classes = shape[1]
+    x, h = values(*shape, low=-60, high=60), values(classes, classes, low=0.1, high=2, seed=1)
+    labels = some_labels(shape[0], *shape[2:], classes=classes)
+    p = np.exp(x - x.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    assert (p < 1e-20).any()
+    gain = np.moveaxis(h[labels.astype(int)], -1, 1)
+    want = -(gain * np.log(np.maximum(p, 1e-20))).sum() / labels.size
+    np.testing.assert_allclose(run_layer(INFOGAIN, x=x, t=labels, h=h).loss, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (2, 5, 3, 2)])
+def test_infogain_of_a_score_that_is_no_number_is_none(shape: tuple[int, ...]) -> None:
+    x, h = values(*shape), np.ones((shape[1], shape[1]))
+    x[1, 3] = np.nan
+    assert np.isnan(run_layer(INFOGAIN, x=x, t=np.zeros((shape[0], *shape[2:])), h=h).loss)
+
+
 def test_infogain_reads_its_matrix_from_a_file(tmp_path: Path) -> None:
     h, x, labels = values(3, 3), values(4, 3), some_labels(4, classes=3)
     write_blob(tmp_path / "h.binaryproto", h.astype(np.float32).reshape(1, 1, 3, 3))
