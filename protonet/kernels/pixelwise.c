@@ -14,6 +14,7 @@ typedef struct {
     const convolution_args *shape;
     int64_t in, out, depth;        /* channels of the group; in * taps */
     int as_it_is;                  /* x is read where it lies */
+    int joined;                    /* and all its rows follow one another without a gap */
     int64_t rows, strips;          /* rows of outputs in a strip, at most */
     int64_t pitch, channel;        /* elements from row to row, channel to channel of what is read */
     const int64_t *at;             /* where each k of depth is read */
@@ -108,17 +109,23 @@ INLINE void FN(pixel_block)(const FN(pixel_tile) *t, int rows, int vectors) {
     }
     const FN(finish) *f = t->place.finish;
     const int64_t last = t->pixels - (vectors - 1) * LANES; /* of the last vector */
-    if ((last == LANES || (CHEAP_STORE_SOME && t->first == 0)) &&
-        (!f || (!f->residual && f->what == RECTIFY))) {
+    if ((last == LANES || (CHEAP_STORE_SOME && t->first == 0)) && (!f || f->what != ACTIVATE)) {
+        const real *residual = f ? f->residual : NULL;
+        const int rectify = f && f->what == RECTIFY;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             real *to = t->place.y + i * t->place.y_row;
             const VEC bias = (t->place.bias ? t->place.bias[i] : 0) - (VEC){0};
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++) {
+                const int cut = CHEAP_STORE_SOME && j == vectors - 1;
                 VEC value = sum[i][j] + bias;
-                if (f) value = FN(rectified)(value);
-                if (CHEAP_STORE_SOME && j == vectors - 1)
+                if (residual) {
+                    const real *more = residual + i * t->place.y_row + j * LANES;
+                    value += cut ? FN(load_some)(more, last) : *(const VEC *)more;
+                }
+                if (rectify) value = FN(rectified)(value);
+                if (cut)
                     FN(store_some)(to + j * LANES, value, last);
                 else
                     *(VEC *)(to + j * LANES) = value;
@@ -210,6 +217,16 @@ static void FN(pixel_strip)(const FN(pixelwise) *d, const real *x, int64_t first
     }
 }
 
+/* Strip `strip` of an image that is read as it lies, all rows joined: some whole panels of pixels. */
+static void FN(joined_strip)(const FN(pixelwise) *d, const real *x, int64_t strip, const FN(place) *place) {
+    const int64_t all = d->shape->out[0] * d->shape->out[1], units = FN(panels_of)(all);
+    const int64_t first = units * strip / d->strips * TILE_COLUMNS;
+    const int64_t end = MIN(all, units * (strip + 1) / d->strips * TILE_COLUMNS);
+    FN(finish) finish;
+    const FN(place) to = FN(place_at)(place, 0, first, &finish);
+    FN(pixel_run)(d, x + first, first, end - first, &to);
+}
+
 /* Strips whose part of the image stays in cache, and enough of them for the team. */
 static void FN(divide_into_strips)(FN(pixelwise) *d) {
     const convolution_args *s = d->shape;
@@ -258,6 +275,10 @@ static void FN(pixelwise_group)(FN(pixelwise) *d, const real *x, int64_t x_image
         const real *from = x + image * x_image;
         FN(finish) finish;
         const FN(place) to = FN(place_at)(place, 0, image * y_image, &finish);
+        if (d->joined) {
+            FN(joined_strip)(d, from, strip, &to);
+            continue;
+        }
         if (d->as_it_is)
             from += first * d->pitch;
         else {
@@ -282,6 +303,7 @@ static FN(pixelwise) FN(pixelwise_of)(const convolution_args *s) {
     d.pitch = s->out[1] + (s->kernel[1] - 1) * s->dilation[1] / s->stride[1];
     const int64_t line = d.pitch == s->out[1] ? s->out[0] * s->out[1] : s->out[1];
     if (line < TILE_COLUMNS) d.as_it_is = 0; /* vectors would read behind the last row */
+    d.joined = d.as_it_is && d.pitch == s->out[1];
     return d;
 }
 

@@ -227,7 +227,7 @@ static void FN(planewise_convolve)(const convolution_args *s, int turned, const 
     const int64_t cuts = (high + most - 1) / most;
     const int64_t some = MAX(1, MIN(s->outputs, PLANEWISE_WORK / 4 / MAX(1, out)));
     const int64_t runs = (s->outputs + some - 1) / some;
-    PARALLEL_FOR(s->n * s->outputs * (out + 64) * taps * taps / 64)
+    PARALLEL_FOR(s->n * s->outputs * (out + 64) * taps * taps * step / 12)
     for (int64_t job = 0; job < s->n * runs * cuts; job++) {
         const int64_t run = job / cuts % runs, cut = job % cuts;
         part(&p, job / cuts / runs, s->outputs * run / runs, s->outputs * (run + 1) / runs,
