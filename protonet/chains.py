@@ -95,6 +95,7 @@ class Normalization(Chain):
 
     Where BatchNorm works in place, the convolution before it belongs to the chain, too: it stores
     to a buffer of the chain, `before`, so that what is normalised is still there going backward.
+    Then a ReLU behind the Scale also does, if `slope` is given.
     """
 
     def __init__(
@@ -105,9 +106,11 @@ class Normalization(Chain):
         scale: Scale,
         x: Blob,
         y: Blob,
+        slope: float | None = None,
     ) -> None:
-        start = first if product is None else first - 1
-        super().__init__(range(start, first + 2), range(first, first + 2))
+        start, stop = first if product is None else first - 1, first + (2 if slope is None else 3)
+        super().__init__(range(start, stop), range(first, stop))
+        self.rectified = {} if slope is None else {"rectify": 1, "below": slope}
         self.product, self.norm, self.scale, self.x, self.y = product, norm, scale, x, y
         self.before: np.ndarray | None = None
 
@@ -131,7 +134,7 @@ class Normalization(Chain):
             x=self._normalized, y=self.y.data, slope=scale.blobs[0].data,
             bias=scale.blobs[1].data if scale.has_bias else np.zeros(channels, dtype),
             mean=norm.mean, inverse_std=norm.inverse_std, variance=variance,
-            eps=norm.settings.eps, **norm.size,
+            eps=norm.settings.eps, **norm.size, **self.rectified,
         )  # fmt: skip
         count = self.y.count // channels
         unbiased = count / (count - 1) if count > 1 else 1.0
@@ -147,7 +150,8 @@ class Normalization(Chain):
         scale.begin_gradients()
         kernels.bn_backward(
             shape={"x": self._normalized, "slope": scale.blobs[0].data, "mean": norm.mean,
-                   "inverse_std": norm.inverse_std, **norm.size},
+                   "inverse_std": norm.inverse_std, "y": self.y.data, **norm.size,
+                   **self.rectified},
             dy=self.y.diff, dx=self._input.diff,
             dslope=scale.blobs[0].diff if learns[0] else None,
             dbias=scale.blobs[1].diff if scale.has_bias and learns[1] else None,
@@ -187,7 +191,7 @@ def chains_of(
         elif len(bottoms[index]) != 1:
             continue
         elif isinstance(layer, BatchNorm) and (x := bottoms[index][0]) is not y:
-            chain = _normalization(index, None, layers, x, y, runs_backward)
+            chain = _normalization(index, None, layers, bottoms, tops, runs_backward)
         elif isinstance(layer, (Convolution, InnerProduct)) and not isinstance(
             layer, Deconvolution
         ):
@@ -195,7 +199,7 @@ def chains_of(
             if type(following) is ReLU and following.slope >= 0:
                 chain = Rectification(index, layer, x, y, following.slope)
             elif isinstance(layer, Convolution) and _is_in_place(index + 2, [y], bottoms, tops):
-                chain = _normalization(index + 1, layer, layers, x, y, runs_backward)
+                chain = _normalization(index + 1, layer, layers, bottoms, tops, runs_backward)
         if chain is not None:
             found.append(chain)
             free = chain.forward_layers.stop
@@ -250,12 +254,13 @@ def _normalization(
     first: int,
     product: Convolution | None,
     layers: Sequence[Layer],
-    x: Blob,
-    y: Blob,
+    bottoms: Sequence[Sequence[Blob]],
+    tops: Sequence[Sequence[Blob]],
     runs_backward: Sequence[bool],
 ) -> Normalization | None:
     """Returns the chain whose BatchNorm is layer `first`, or None if it does not begin one."""
-    norm, scale = layers[first], layers[first + 1]
+    norm, scale, (y,) = layers[first], layers[first + 1], tops[first]
+    x = bottoms[first if product is None else first - 1][0]
     if type(norm) is not BatchNorm or norm.use_global or type(scale) is not Scale:
         return None
     for index in (first, first + 1):
@@ -264,4 +269,14 @@ def _normalization(
     settings = scale.param.scale_param
     if settings.axis != 1 or settings.num_axes != 1:
         return None
-    return Normalization(first, product, norm, scale, x, y)
+    relu, slope = layers[first + 2] if first + 2 < len(layers) else None, None
+    if (
+        product is not None
+        and type(relu) is ReLU
+        and relu.slope >= 0
+        and _is_in_place(first + 2, [y], bottoms, tops)
+        and runs_backward[first + 2]
+        and relu.propagate_down[0]
+    ):
+        slope = relu.slope
+    return Normalization(first, product, norm, scale, x, y, slope)

@@ -33,6 +33,7 @@ KERNEL(bn) {
     const real *x = a->x, *slope = a->slope, *bias = a->bias;
     real *y = a->y, *mean = a->mean, *inverse = a->inverse_std, *kept = a->variance;
     real *running_mean = a->running_mean, *running_variance = a->running_variance;
+    const real below = (real)a->below;
     PARALLEL_FOR(a->outer * a->channels * a->inner * 2)
     for (int64_t c = 0; c < a->channels; c++) {
         double m, v;
@@ -53,8 +54,35 @@ KERNEL(bn) {
         const real middle = mean[c], by = slope[c] * inverse[c], more = bias[c];
         for (int64_t o = 0; o < a->outer; o++) {
             const int64_t start = (o * a->channels + c) * a->inner;
-            SIMD
-            for (int64_t i = start; i < start + a->inner; i++) y[i] = (x[i] - middle) * by + more;
+            if (a->rectify)
+                SIMD
+                for (int64_t i = start; i < start + a->inner; i++) {
+                    const real value = (x[i] - middle) * by + more;
+                    y[i] = value < 0 ? below * value : value;
+                }
+            else
+                SIMD
+                for (int64_t i = start; i < start + a->inner; i++) y[i] = (x[i] - middle) * by + more;
+        }
+    }
+}
+
+/* As channel_sums of dy and x, of dy as it is before a ReLU (y is behind it). */
+static void FN(rectified_sums)(const bn_args *n, const real *dy, int64_t c, double *sum, double *product) {
+    const real *x = n->x, *y = n->y, shift = ((const real *)n->mean)[c], below = (real)n->below;
+    *sum = *product = 0;
+    for (int64_t o = 0; o < n->outer; o++) {
+        const int64_t first = (o * n->channels + c) * n->inner;
+        for (int64_t start = first; start < first + n->inner; start += SUMS_OF_A_LANE * LANES) {
+            real total = 0, products = 0;
+            PRAGMA(omp simd reduction(+ : total, products))
+            for (int64_t i = start; i < MIN(first + n->inner, start + SUMS_OF_A_LANE * LANES); i++) {
+                const real d = y[i] > 0 ? dy[i] : below * dy[i];
+                total += d;
+                products += d * (x[i] - shift);
+            }
+            *sum += (double)total;
+            *product += (double)products;
         }
     }
 }
@@ -65,12 +93,15 @@ KERNEL(bn_backward) {
     ARGS(bn_backward);
     const bn_args *n = &a->shape;
     const real *x = n->x, *dy = a->dy, *slope = n->slope, *mean = n->mean, *inverse = n->inverse_std;
+    const real *y = n->y, below = (real)n->below;
     real *dx = a->dx, *dslope = a->dslope, *dbias = a->dbias;
     const double count = (double)(n->outer * n->inner);
     PARALLEL_FOR(n->outer * n->channels * n->inner * 2)
     for (int64_t c = 0; c < n->channels; c++) {
         double sum = 0, product = 0;
-        if (dslope || dbias || !n->use_running)
+        if (n->rectify)
+            FN(rectified_sums)(n, dy, c, &sum, &product);
+        else if (dslope || dbias || !n->use_running)
             FN(channel_sums)(dy, x, mean[c], n->outer, n->channels, n->inner, c, &sum, &product);
         if (dslope) dslope[c] += (real)(product * inverse[c]);
         if (dbias) dbias[c] += (real)sum;
@@ -81,9 +112,16 @@ KERNEL(bn_backward) {
             n->use_running ? 0 : (real)(product / count * (double)inverse[c] * (double)inverse[c]);
         for (int64_t o = 0; o < n->outer; o++) {
             const int64_t start = (o * n->channels + c) * n->inner;
-            SIMD
-            for (int64_t i = start; i < start + n->inner; i++)
-                dx[i] = by * (dy[i] - average - (x[i] - middle) * along);
+            if (n->rectify)
+                SIMD
+                for (int64_t i = start; i < start + n->inner; i++) {
+                    const real d = y[i] > 0 ? dy[i] : below * dy[i];
+                    dx[i] = by * (d - average - (x[i] - middle) * along);
+                }
+            else
+                SIMD
+                for (int64_t i = start; i < start + n->inner; i++)
+                    dx[i] = by * (dy[i] - average - (x[i] - middle) * along);
         }
     }
 }

@@ -189,13 +189,15 @@ typedef struct {
 /* y = (x - mean) / sqrt(variance + eps) slope + bias per channel, with the batch's statistics or the
  * running ones (use_running). The batch's are added to the running ones unless those are NULL:
  * running = momentum running + (1 - momentum) new. mean, inverse_std and variance (may be NULL)
- * become what was used. x == y is allowed. */
+ * become what was used. x == y is allowed. Where `rectify`, y becomes max(y, 0) + below min(y, 0). */
 typedef struct {
     const void *x; const void *slope; const void *bias; void *y; void *mean; void *inverse_std;
     void *variance; void *running_mean; void *running_variance;
     int64_t outer; int64_t channels; int64_t inner; int64_t use_running; double eps; double momentum;
+    int64_t rectify; double below;
 } bn_args;
-/* dx is set, dslope and dbias are added to; any may be NULL. dx == dy is allowed. */
+/* dx is set, dslope and dbias are added to; any may be NULL. dx == dy is allowed. dy is that of what
+ * was rectified, if it was: shape.y, by whose sign it goes. */
 typedef struct { bn_args shape; const void *dy; void *dx; void *dslope; void *dbias; }
     bn_backward_args;
 
