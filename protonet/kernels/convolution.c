@@ -108,6 +108,7 @@ static int FN(can_go)(const convolution_args *s, const FN(extent) *e, int64_t wa
         case WAY_STRIPS: return FN(strips_can)(s);
         case WAY_LINES: return FN(lines_can)(s);
         case WAY_TILES: return FN(tiles_can)(s);
+        case WAY_SMALL: return FN(small_can)(s);
         case WAY_WINOGRAD: return FN(winograd_can)(s, e->in_group, e->out_group);
         case WAY_PIXELS: return !s->pool && FN(pixelwise_can)(s);
         case WAY_DIRECT: return !s->pool && FN(direct_can)(s);
@@ -123,6 +124,7 @@ static int64_t FN(way_of)(const convolution_args *s, const FN(extent) *e) {
     if (FN(strips_pay)(s)) return WAY_STRIPS;
     if (FN(lines_pay)(s)) return WAY_LINES;
     if (FN(tiles_pay)(s)) return WAY_TILES;
+    if (FN(small_pays)(s)) return WAY_SMALL;
     if (FN(forward_by_winograd)(s, e)) return WAY_WINOGRAD;
     if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
     return FN(direct_pays)(s) ? WAY_DIRECT : WAY_COLUMNS;
@@ -134,6 +136,7 @@ static int64_t FN(way_size)(const convolution_args *s, const FN(extent) *e, int6
         case WAY_STRIPS: return FN(strips_size)(s);
         case WAY_LINES: return FN(lines_size)(s);
         case WAY_TILES: return FN(tiled_filters_size)(s);
+        case WAY_SMALL: return FN(small_size)(s);
         case WAY_WINOGRAD: return FN(winograd_groups_size)(s, 0);
         case WAY_PIXELS: return FN(pixelwise_size)(s);
         case WAY_DIRECT: return FN(direct_size)(s);
@@ -147,6 +150,7 @@ static void FN(way_pack)(const convolution_args *s, const FN(extent) *e, int64_t
         case WAY_STRIPS: FN(strips_pack)(s, packed); break;
         case WAY_LINES: FN(lines_pack)(s, packed); break;
         case WAY_TILES: FN(tiled_filters)(s, packed); break;
+        case WAY_SMALL: FN(small_pack)(s, packed); break;
         case WAY_WINOGRAD: FN(winograd_pack_groups)(s, 0, packed); break;
         case WAY_PIXELS: FN(pixelwise_pack)(s, 0, packed); break;
         case WAY_DIRECT: FN(direct_pack)(s, 0, packed); break;
@@ -188,6 +192,10 @@ KERNEL(convolution) {
         real *now = workspace(WORKSPACE_PACKED, (size_t)FN(way_size)(a, &e, way));
         FN(way_pack)(a, &e, way, now);
         packed = now;
+    }
+    if (way == WAY_SMALL) {
+        FN(small_convolve)(a, packed);
+        return;
     }
     if (way == WAY_PIXELS || way == WAY_DIRECT) {
         (way == WAY_PIXELS ? FN(pixelwise_convolve) : FN(direct_convolve))(a, packed);

@@ -128,28 +128,15 @@ static void FN(choose_multipliers)(FN(direct_job) *job) {
 /* `pixels` outputs of one vector of channels, turned, finished and stored. */
 static void FN(store_pixels)(const FN(direct_job) *job, int pixels, const VEC *sum, int vectors,
                              int64_t channel, int64_t at) {
-    const int64_t some = MIN(LANES, job->d->outputs - channel), plane = job->plane;
-    const FN(finish) finish = job->finish;
-    VEC a[LANES], b[LANES], bias = {0}, slopes = (VEC){0} + finish.slope;
+    const int64_t some = MIN(LANES, job->d->outputs - channel);
+    const VEC slopes = FN(slopes_across)(&job->finish, channel, some);
+    VEC a[LANES], bias = {0};
     if (job->bias) bias = FN(load_some)(job->bias + channel, some);
-    if (finish.row_slopes) slopes = FN(load_some)(finish.row_slopes + channel, some);
     for (int first = 0; first < pixels; first += (int)LANES) {
         const int64_t here = MIN(LANES, pixels - first);
         for (int64_t i = 0; i < here; i++) a[i] = sum[(first + i) * vectors] + bias;
-        for (int64_t i = here; i < LANES; i++) a[i] = (VEC){0};
-        if (!finish.residual && finish.what != PLAIN)
-            for (int64_t i = 0; i < here; i++) a[i] = FN(activated)(&finish, a[i], slopes);
-        FN(transpose)(a, b);
-        real *to = job->y + channel * plane + at + first;
-        if (finish.residual) {
-            const real *from = finish.residual + channel * plane + at + first;
-            for (int64_t i = 0; i < some; i++) {
-                a[i] += FN(load_some)(from + i * plane, here);
-                if (finish.what != PLAIN)
-                    a[i] = FN(activated)(&finish, a[i], (VEC){0} + slopes[i]);
-            }
-        }
-        for (int64_t i = 0; i < some; i++) FN(store_some)(to + i * plane, a[i], here);
+        FN(store_across)(&job->finish, slopes, a, here, some, job->plane,
+                         channel * job->plane + at + first, job->y);
     }
 }
 
@@ -286,10 +273,14 @@ static void FN(direct_convolve)(const convolution_args *s, const real *packed) {
     while (images * pieces * shares < 4 * team && team > 1 && shares * 2 <= d.panels) shares *= 2;
     if (team > 1 && images * pieces * shares < 2 * team)
         pieces = MIN(units, (2 * team + images * shares - 1) / (images * shares));
+    const int by_panels = images == 1 && shares > 1 && d.outputs * d.depth > d.channels * in_plane;
     PARALLEL_FOR(s->n * s->outputs * plane * d.depth / 16)
     for (int64_t part = 0; part < images * pieces * shares; part++) {
-        const int64_t share = part % shares, at = part / shares % pieces;
-        const int64_t g = part / shares / pieces % s->group, image = part / shares / pieces / s->group;
+        /* Of one image, whichever is larger is read by one thread: its pixels or the weights. */
+        const int64_t share = by_panels ? part / pieces : part % shares;
+        const int64_t at = by_panels ? part % pieces : part / shares % pieces;
+        const int64_t g = by_panels ? 0 : part / shares / pieces % s->group;
+        const int64_t image = by_panels ? 0 : part / shares / pieces / s->group;
         const int64_t from = units * at / pieces * unit;
         const int64_t to = MIN(all, units * (at + 1) / pieces * unit);
         const int64_t p0 = d.panels * share / shares, p1 = d.panels * (share + 1) / shares;

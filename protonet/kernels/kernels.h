@@ -85,7 +85,7 @@ typedef struct {
 } convolution_args;
 /* As kernels.WAYS has them. */
 enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS,
-       WAY_LINES };
+       WAY_LINES, WAY_SMALL };
 /* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
 typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;
 /* dx from dy; dx is set, not added to. */

@@ -70,42 +70,89 @@ INLINE int64_t FN(padded_area)(int64_t rows, int64_t columns) {
 #define WINOGRAD_GRADIENT_TILES 256
 #define WINOGRAD_MOST_SUMS (16 << 20)
 
+/* The products of a gradient: of `height` channels' values (left) and `breadth` other channels' (above),
+ * `width` values of each for each point, of which the first `some` are tiles. */
+typedef struct {
+    const real *left, *above;
+    int64_t points, height, breadth, width, some;
+} FN(gradient_sums);
+
+/* sums = (or +=) one point's, for `rows` channels from r on and `columns` others from c on. */
+static void FN(gradient_product)(const FN(gradient_sums) *g, int64_t point, int64_t r, int64_t rows,
+                                 int64_t c, int64_t columns, real beta, real *sums) {
+    FN(strided) right = {g->above + (point * g->breadth + c) * g->width, 1, g->width};
+    FN(product) p = {.a = g->left + (point * g->height + r) * g->width, .a_row = g->width,
+                     .a_column = 1, .b = &right, .pack_b = FN(pack_strided), .c = sums, .m = rows,
+                     .n = columns, .k = g->some, .c_row = columns, .beta = beta};
+    FN(product_alone)(&p);
+}
+
+/* Filters of all tiles at once, a part of the channels after the other, so that sums stay in cache. */
+#define GRADIENT_ROWS (64 / TILE_ROWS * TILE_ROWS)
+#define GRADIENT_COLUMNS ((64 + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS)
+#define PARTED_SUMS (12 << 20) /* of sums that are better kept in parts */
+static void FN(gradient_by_parts)(int taps, const FN(gradient_sums) *g, real *dweight,
+                                  int64_t row_step, int64_t step) {
+    const int64_t down = (g->height + GRADIENT_ROWS - 1) / GRADIENT_ROWS;
+    const int64_t across = (g->breadth + GRADIENT_COLUMNS - 1) / GRADIENT_COLUMNS;
+    PARALLEL_FOR(PARALLEL_FROM)
+    for (int64_t job = 0; job < down * across; job++) {
+        const int64_t r = job / across * GRADIENT_ROWS, c = job % across * GRADIENT_COLUMNS;
+        const int64_t rows = MIN(GRADIENT_ROWS, g->height - r);
+        const int64_t columns = MIN(GRADIENT_COLUMNS, g->breadth - c);
+        const int64_t size = rows * columns + LANES;
+        real *sums = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)((g->points + 1) * size));
+        for (int64_t point = 0; point < g->points; point++)
+            FN(gradient_product)(g, point, r, rows, c, columns, 0, sums + point * size);
+        for (int64_t row = 0; row < rows; row++) {
+            const real *from = sums + row * columns;
+            real *to = dweight + (r + row) * row_step + c * step;
+            if (taps == 3)
+                FN(add_taps)(3, from, size, columns, to, step);
+            else
+                FN(add_taps)(5, from, size, columns, to, step);
+        }
+    }
+}
+
 static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
     const int64_t all = w->n * w->down, count = w->points * w->out * w->in;
-    FN(winograd_choose)(w, all, WINOGRAD_GRADIENT_TILES);
-    const int64_t width = w->panels * TILE_COLUMNS; /* tiles of a block, with some that are not */
-    real *sums = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(count + LANES));
+    FN(winograd_choose)(w, all, WINOGRAD_GRADIENT_TILES, TILE_COLUMNS);
+    const int64_t width = w->breadth; /* tiles of a block, with some that are not */
     real *tiles = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(w->points * width *
                                                                        (w->in + w->out)));
     real *errors = tiles + w->points * width * w->in;
     /* A point's sums are out × in, or in × out if that fills the product's blocks better. */
     const int turned = FN(padded_area)(w->in, w->out) < FN(padded_area)(w->out, w->in);
-    const int64_t height = turned ? w->in : w->out, breadth = turned ? w->out : w->in;
-    const real *left = turned ? tiles : errors, *above = turned ? errors : tiles;
+    const int64_t all_taps = w->taps * w->taps, row = w->in * all_taps;
+    const int64_t row_step = turned ? all_taps : row, step = turned ? row : all_taps;
+    FN(gradient_sums) g = {turned ? tiles : errors, turned ? errors : tiles, w->points,
+                           turned ? w->in : w->out, turned ? w->out : w->in, width, 0};
+    const int at_once = w->rows >= all && (int64_t)sizeof(real) * count >= PARTED_SUMS;
+    real *sums = at_once ? NULL : workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(count + LANES));
     for (int64_t first = 0; first < all; first += w->rows) {
-        const int64_t rows = MIN(w->rows, all - first), some = rows * w->across;
+        const int64_t rows = MIN(w->rows, all - first);
+        g.some = rows * w->across;
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t c = 0; c < w->in + w->out; c++) {
             const int64_t o = c - w->in;
             if (c < w->in)
                 FN(winograd_input)(w, first, rows, c, (FN(points_place)){
-                    tiles + c * width, w->in * width, TILE_COLUMNS});
+                    tiles + c * width, w->in * width, width});
             else
                 FN(winograd_gradient)(w, first, rows, o, (FN(points_place)){
-                    errors + o * width, w->out * width, TILE_COLUMNS});
+                    errors + o * width, w->out * width, width});
+        }
+        if (at_once) {
+            FN(gradient_by_parts)(w->taps, &g, dweight, row_step, step);
+            return;
         }
         PARALLEL_FOR(PARALLEL_FROM)
-        for (int64_t point = 0; point < w->points; point++) {
-            FN(strided) right = {above + point * breadth * width, 1, width};
-            FN(product) p = {.a = left + point * height * width, .a_row = width, .a_column = 1,
-                             .b = &right, .pack_b = FN(pack_strided),
-                             .c = sums + point * height * breadth, .m = height, .n = breadth,
-                             .k = some, .c_row = breadth, .beta = first > 0};
-            FN(product_alone)(&p);
-        }
+        for (int64_t point = 0; point < w->points; point++)
+            FN(gradient_product)(&g, point, 0, g.height, 0, g.breadth, first > 0,
+                                 sums + point * g.height * g.breadth);
     }
-    const int64_t taps = w->taps * w->taps, row = w->in * taps;
-    FN(winograd_taps)(w->taps, sums, height, breadth, dweight, turned ? taps : row, turned ? row : taps);
+    FN(winograd_taps)(w->taps, sums, g.height, g.breadth, dweight, row_step, step);
 }
 
 /* dweight += the filters' gradient. */

@@ -60,6 +60,9 @@ LARGE = [
     (1, 20, (40, 41), 17, (5, 5), (1, 1), (2, 2), (1, 1), 1),
     (9, 40, (7, 14), 70, (5, 5), (1, 1), (0, 4), (1, 1), 1),
     (2, 96, (27, 26), 256, (5, 5), (1, 1), (2, 2), (1, 1), 2),
+    # many filters of few tiles: transformed as they are used, their gradient in parts
+    (2, 160, (8, 8), 128, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 300, (8, 7), 290, (3, 3), (1, 1), (1, 1), (1, 1), 1),
 ]
 
 
@@ -150,8 +153,9 @@ def test_error_of_transformed_tiles_stays_small(isa, case, dtype):
     problem = Problem(case, dtype)
     y, dx, dw, db = problem.defined()
     got = problem.forward(), *problem.backward()
+    more = math.sqrt(max(1, *(problem.shape[name] / 96 for name in ("channels", "outputs"))))
     for one, other in zip(got, (y, dx, dw + 1, db + 1), strict=True):
-        assert_close(one, other, ulps=120)  # 1.4e-5 of the scale in float32
+        assert_close(one, other, ulps=120 * more)  # 1.4e-5 of the scale for sums of 96 channels
 
 
 @pytest.mark.parametrize("taps", [3, 5])

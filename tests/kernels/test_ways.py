@@ -1,0 +1,85 @@
+"""Every way that a convolution with packed weights can go computes the same, on any team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_stores import ACTIVATIONS, finished, with_gaps
+
+from protonet import kernels
+
+# n, channels, outputs, size, kernel, pad, group
+SHAPES = {
+    "small planes": (1, 40, 50, (7, 7), 3, 1, 1),
+    "small planes in groups": (2, 36, 66, (8, 5), 3, 1, 2),
+    "small planes without padding": (3, 17, 16, (5, 8), 3, 0, 1),
+    "one row": (2, 20, 33, (1, 6), 3, 1, 1),
+    "filters prevail": (1, 96, 80, (4, 3), 3, 1, 1),
+    "filters prevail, of 5×5": (1, 65, 97, (3, 4), 5, 2, 1),
+    "tiles of two threads in one row": (1, 16, 20, (12, 60), 3, 1, 1),
+    "tiles of several images": (3, 24, 40, (9, 14), 3, 1, 1),
+    "joined rows of pixels": (1, 70, 37, (31, 13), 1, 0, 1),
+    "pixels of several images": (2, 30, 103, (9, 9), 1, 0, 1),
+    "more weights than pixels": (1, 130, 260, (5, 6), 1, 0, 1),
+}
+
+
+def fields_of(name: str) -> dict[str, Any]:
+    n, channels, outputs, size, kernel, pad, group = SHAPES[name]
+    out = tuple(s + 2 * pad - kernel + 1 for s in size)
+    return {
+        "n": n, "channels": channels, "outputs": outputs, "group": group, "axes": 2,
+        "size": size, "out": out, "kernel": (kernel, kernel), "stride": (1, 1), "pad": (pad, pad),
+        "dilation": (1, 1), "tiles": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("way", range(1, len(kernels.WAYS) + 1), ids=kernels.WAYS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_way_computes_and_stores_the_same(isa: str, name: str, way: int) -> None:
+    fields = fields_of(name)
+    n, outputs, gap = fields["n"], fields["outputs"], 5
+    random = np.random.default_rng(3)
+    x = random.normal(size=(n, fields["channels"], *fields["size"])).astype(np.float32)
+    of_a_group = fields["channels"] // fields["group"]
+    weight = random.normal(size=(outputs, of_a_group, *fields["kernel"])).astype(np.float32)
+    bias, slopes = random.normal(size=(2, outputs)).astype(np.float32)
+    residual = random.normal(size=(n, outputs, *fields["out"])).astype(np.float32)
+    shape = {"weight": weight, "bias": bias, **fields}
+
+    size = np.zeros(2, np.int64)
+    kernels.convolution_pack(shape={**shape, "way": way}, size=size)
+    if size[1] != way:
+        return  # the shape, or the instruction set, cannot go it
+    packed = np.zeros(size[0] // 4 + 1, np.float32)
+    kernels.convolution_pack(shape={**shape, "way": way}, size=size, packed=packed)
+    plain = np.zeros_like(residual)
+    kernels.convolution(x=x, y=plain, **{**shape, "by_columns": 1})
+    tiled = kernels.WAYS[way - 1] in ("tiles", "strips", "lines")
+
+    before = kernels.threads()
+    try:
+        for adds, rule in ((a, r) for a in (False, True) for r in ACTIVATIONS.values()):
+            expected = finished(plain + residual if adds else plain, rule, slopes)
+            store = {**rule, "residual": with_gaps(residual, gap) if adds else None}
+            store["slopes"] = slopes if rule.get("slopes") else None
+            made = []
+            for threads in (1, 2, 3, 5):
+                kernels.choose_threads(threads)
+                y = with_gaps(np.full_like(residual, np.nan), gap)
+                kernels.convolution(
+                    x=with_gaps(x, gap), y=y, store=store, packed=packed, way=way,
+                    x_image=x[0].size + gap, y_image=residual[0].size + gap, **shape,
+                )  # fmt: skip
+                assert (y[:, -gap:] == 77).all()
+                made.append(y[:, :-gap].reshape(residual.shape))
+            scale = np.abs(plain).max()
+            np.testing.assert_allclose(
+                made[0], expected, rtol=0, atol=(1e-3 if tiled else 1e-4) * scale
+            )
+            for other in made[1:]:
+                np.testing.assert_array_equal(other, made[0])
+    finally:
+        kernels.choose_threads(before)
