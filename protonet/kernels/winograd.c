@@ -317,7 +317,8 @@ static double FN(winograd_cost)(const convolution_args *s, int64_t in, int64_t o
     const double products = points * (double)(in * FN(vectors_across)(out) * tiles) / lanes / 0.9;
     const double tiling = points * (double)(14 * in * inputs + 11 * out * (columns / LANES));
     const double filters = points * both * (s->packed ? 1.0 / 9 : 1.5); /* reading or making them */
-    return products + tiling + filters;
+    /* Cores with AMX multiply and add two vectors in a cycle, but do not transform as fast. */
+    return products + (s->tiles ? 2.5 : 1) * tiling + filters;
 }
 
 /* Whether it takes less time than a way that comes to `rival` of the FMA peak. */
