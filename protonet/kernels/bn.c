@@ -33,7 +33,7 @@ KERNEL(bn) {
     const real *x = a->x, *slope = a->slope, *bias = a->bias;
     real *y = a->y, *mean = a->mean, *inverse = a->inverse_std, *kept = a->variance;
     real *running_mean = a->running_mean, *running_variance = a->running_variance;
-    const real below = (real)a->below;
+    const real below = a->rectify ? (real)a->below : 1;
     PARALLEL_FOR(a->outer * a->channels * a->inner * 2)
     for (int64_t c = 0; c < a->channels; c++) {
         double m, v;
@@ -54,15 +54,11 @@ KERNEL(bn) {
         const real middle = mean[c], by = slope[c] * inverse[c], more = bias[c];
         for (int64_t o = 0; o < a->outer; o++) {
             const int64_t start = (o * a->channels + c) * a->inner;
-            if (a->rectify)
-                SIMD
-                for (int64_t i = start; i < start + a->inner; i++) {
-                    const real value = (x[i] - middle) * by + more;
-                    y[i] = value < 0 ? below * value : value;
-                }
-            else
-                SIMD
-                for (int64_t i = start; i < start + a->inner; i++) y[i] = (x[i] - middle) * by + more;
+            SIMD
+            for (int64_t i = start; i < start + a->inner; i++) {
+                const real value = (x[i] - middle) * by + more;
+                y[i] = value < 0 ? below * value : value;
+            }
         }
     }
 }

@@ -193,13 +193,10 @@ KERNEL(convolution) {
         FN(way_pack)(a, &e, way, now);
         packed = now;
     }
-    if (way == WAY_SMALL) {
-        FN(small_convolve)(a, packed);
-        return;
-    }
-    if (way == WAY_PIXELS || way == WAY_DIRECT) {
-        (way == WAY_PIXELS ? FN(pixelwise_convolve) : FN(direct_convolve))(a, packed);
-        return;
+    switch (way) {
+        case WAY_SMALL: FN(small_convolve)(a, packed); return;
+        case WAY_PIXELS: FN(pixelwise_convolve)(a, packed); return;
+        case WAY_DIRECT: FN(direct_convolve)(a, packed); return;
     }
     if (a->n == 1) {
         FN(convolve)(a, &e, packed, 0, 1);

@@ -279,8 +279,7 @@ static void FN(direct_convolve)(const convolution_args *s, const real *packed) {
         /* Of one image, whichever is larger is read by one thread: its pixels or the weights. */
         const int64_t share = by_panels ? part / pieces : part % shares;
         const int64_t at = by_panels ? part % pieces : part / shares % pieces;
-        const int64_t g = by_panels ? 0 : part / shares / pieces % s->group;
-        const int64_t image = by_panels ? 0 : part / shares / pieces / s->group;
+        const int64_t g = part / shares / pieces % s->group, image = part / shares / pieces / s->group;
         const int64_t from = units * at / pieces * unit;
         const int64_t to = MIN(all, units * (at + 1) / pieces * unit);
         const int64_t p0 = d.panels * share / shares, p1 = d.panels * (share + 1) / shares;

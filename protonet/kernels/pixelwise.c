@@ -14,7 +14,6 @@ typedef struct {
     const convolution_args *shape;
     int64_t in, out, depth;        /* channels of the group; in * taps */
     int as_it_is;                  /* x is read where it lies */
-    int joined;                    /* and all its rows follow one another without a gap */
     int64_t rows, strips;          /* rows of outputs in a strip, at most */
     int64_t pitch, channel;        /* elements from row to row, channel to channel of what is read */
     const int64_t *at;             /* where each k of depth is read */
@@ -275,7 +274,7 @@ static void FN(pixelwise_group)(FN(pixelwise) *d, const real *x, int64_t x_image
         const real *from = x + image * x_image;
         FN(finish) finish;
         const FN(place) to = FN(place_at)(place, 0, image * y_image, &finish);
-        if (d->joined) {
+        if (d->as_it_is && d->pitch == s->out[1]) {
             FN(joined_strip)(d, from, strip, &to);
             continue;
         }
@@ -303,7 +302,6 @@ static FN(pixelwise) FN(pixelwise_of)(const convolution_args *s) {
     d.pitch = s->out[1] + (s->kernel[1] - 1) * s->dilation[1] / s->stride[1];
     const int64_t line = d.pitch == s->out[1] ? s->out[0] * s->out[1] : s->out[1];
     if (line < TILE_COLUMNS) d.as_it_is = 0; /* vectors would read behind the last row */
-    d.joined = d.as_it_is && d.pitch == s->out[1];
     return d;
 }
 

@@ -89,15 +89,20 @@ static void FN(multiply_panel)(const FN(point_product) *p, int64_t t0, int64_t t
     }
 }
 
+/* The same at all panels: y_step outputs. */
+static void FN(multiply_panels)(const FN(point_product) *p, int64_t t0, int64_t t1, const real *x,
+                                const real *filters, real *y) {
+    for (int64_t o = 0; o < p->y_step; o += TILE_COLUMNS)
+        FN(multiply_panel)(p, t0, t1, MIN(TILE_COLUMNS, p->y_step - o), x, filters + o * p->depth, y + o);
+}
+
 /* One point's product over the channels, for tiles t0 … t1 - 1 of a block. */
 static void FN(winograd_product)(const FN(winograd) *w, int64_t point, int64_t t0, int64_t t1,
                                  const real *input, real *sums) {
-    const int64_t outs = FN(vectors_across)(w->out);
-    const real *filters = w->filters + point * FN(filters_step)(w->out, w->in);
-    const FN(point_product) p = {w->in, w->breadth, outs, 0};
-    for (int64_t o = 0; o < outs; o += TILE_COLUMNS)
-        FN(multiply_panel)(&p, t0, t1, MIN(TILE_COLUMNS, outs - o), input + point * FN(input_step)(w),
-                           filters + o * w->in, sums + point * FN(sums_step)(w) + o);
+    const FN(point_product) p = {w->in, w->breadth, FN(vectors_across)(w->out), 0};
+    FN(multiply_panels)(&p, t0, t1, input + point * FN(input_step)(w),
+                        w->filters + point * FN(filters_step)(w->out, w->in),
+                        sums + point * FN(sums_step)(w));
 }
 
 /* All points' products for outputs first … end - 1, whose filters are transformed some channels at a

@@ -46,11 +46,10 @@ static int64_t FN(small_size)(const convolution_args *s) { /* bytes of all group
 
 static void FN(small_pack)(const convolution_args *s, real *packed) {
     const FN(small) d = FN(small_of)(s);
-    const int64_t step = FN(filters_step)(d.out, d.in), all = d.in * d.out * 9;
+    const int64_t step = FN(filters_step)(d.out, d.in);
     for (int64_t g = 0; g < s->group; g++, packed += FN(small_group_size)(&d)) {
-        const real *weight = (const real *)s->weight + g * all;
-        const FN(winograd_source) f = {weight, weight + all, d.in * 9, 9, 0};
-        PARALLEL_FOR(all)
+        const FN(winograd_source) f = FN(winograd_source_of)(s, 0, g);
+        PARALLEL_FOR(d.in * d.out * SMALL_POINTS)
         for (int64_t o = 0; o < d.out; o += LANES) {
             const int64_t panel = o / TILE_COLUMNS * TILE_COLUMNS;
             const int64_t width = MIN(TILE_COLUMNS, d.outs - panel);
@@ -153,11 +152,8 @@ static void FN(small_convolve)(const convolution_args *s, const real *packed) {
             FN(small_input)(&d, x + i * size, x_image, input + i * d.breadth);
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t point = 0; point < SMALL_POINTS; point++)
-            for (int64_t o = 0; o < d.outs; o += TILE_COLUMNS)
-                FN(multiply_panel)(&p, 0, d.tiles, MIN(TILE_COLUMNS, d.outs - o),
-                                   input + point * input_step,
-                                   packed + point * FN(filters_step)(d.out, d.in) + o * d.in,
-                                   sums + point * sums_step + o);
+            FN(multiply_panels)(&p, 0, d.tiles, input + point * input_step,
+                                packed + point * FN(filters_step)(d.out, d.in), sums + point * sums_step);
         const int64_t at = g * d.out * plane, vectors = d.outs / LANES;
         const FN(finish) finish = FN(group_finish)(s, g * d.out, at);
         PARALLEL_FOR(PARALLEL_FROM)

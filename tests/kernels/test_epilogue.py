@@ -82,8 +82,8 @@ def test_a_store_takes_the_greatest_of_each_four(size: tuple[int, int], activati
     if told[1] not in (kernels.WAY_WINOGRAD, kernels.WAY_STRIPS):
         assert kernels.isa() == "scalar"  # without vectors nothing goes that way
         return
-    shape |= {"packed": np.zeros(told[0] // 4, np.float32), "way": told[1]}
-    kernels.convolution_pack(shape=shape, size=told, packed=shape["packed"])
+    shape["way"] = told[1]
+    shape["packed"] = packed_by(kernels.convolution_pack, shape, np.float32)
     whole = np.zeros((n, outputs, *size), np.float32)
     kernels.convolution(y=whole, **shape)
     rows, columns = size[0] // 2, size[1] // 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_stores import ACTIVATIONS, finished, with_gaps
+from kernel_stores import ACTIVATIONS, finished, packed_by, with_gaps
 
 from protonet import kernels
 
@@ -53,8 +53,7 @@ def test_every_way_computes_and_stores_the_same(isa: str, name: str, way: int) -
     kernels.convolution_pack(shape={**shape, "way": way}, size=size)
     if size[1] != way:
         return  # the shape, or the instruction set, cannot go it
-    packed = np.zeros(size[0] // 4 + 1, np.float32)
-    kernels.convolution_pack(shape={**shape, "way": way}, size=size, packed=packed)
+    packed = packed_by(kernels.convolution_pack, {**shape, "way": way}, np.float32)
     plain = np.zeros_like(residual)
     kernels.convolution(x=x, y=plain, **{**shape, "by_columns": 1})
     tiled = kernels.WAYS[way - 1] in ("tiles", "strips", "lines")
