@@ -160,9 +160,10 @@ def test_error_of_transformed_tiles_stays_small(isa, case, dtype):
         assert_close(one, other, ulps=120)  # 1.4e-5 of the scale in float32
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", PREVAILING, ids=str)
-def test_error_of_transformed_tiles_grows_as_the_root_of_the_channels(isa, case):
-    problem = Problem(case, np.float32)
+def test_error_of_transformed_tiles_grows_as_the_root_of_the_channels(isa, case, dtype):
+    problem = Problem(case, dtype)
     y, dx, dw, db = problem.defined()
     got = problem.forward(), *problem.backward()
     ulps = 120 * math.sqrt(max(problem.shape["channels"], problem.shape["outputs"]) / 96)
