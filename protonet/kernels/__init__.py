@@ -21,7 +21,9 @@ import numpy as np
 from ._native import ffi, lib
 
 # Of a convolution, from 1 on.
-WAYS = ("winograd", "pixels", "direct", "columns", "tiles", "strips", "lines", "small")
+WAYS = (
+    "winograd", "pixels", "direct", "columns", "tiles", "strips", "lines", "small", "strassen",
+)  # fmt: skip
 WAY_WINOGRAD, WAY_TILES = int(lib.WAY_WINOGRAD), int(lib.WAY_TILES)
 WAY_STRIPS, WAY_LINES = int(lib.WAY_STRIPS), int(lib.WAY_LINES)
 

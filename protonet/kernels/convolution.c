@@ -82,39 +82,26 @@ static int FN(forward_by_winograd)(const convolution_args *s, const FN(extent) *
                              FN(direct_pays)(s) ? 0.93 : 0.75);
 }
 
-/* Without a matrix of columns, if that pays. */
-static int FN(convolve_directly)(const convolution_args *s, int turned) {
-    const int along = FN(pixelwise_pays)(s);
-    const real *packed = s->packed;
-    if (!along && !FN(direct_pays)(s)) return 0;
-    if (!packed) {
-        const int64_t size = along ? FN(pixelwise_size)(s) : FN(direct_size)(s);
-        real *now = workspace(WORKSPACE_PACKED, (size_t)size);
-        if (along)
-            FN(pixelwise_pack)(s, turned, now);
-        else
-            FN(direct_pack)(s, turned, now);
-        packed = now;
-    }
-    if (along)
-        FN(pixelwise_convolve)(s, packed);
-    else
-        FN(direct_convolve)(s, packed);
-    return 1;
-}
-
 static int FN(can_go)(const convolution_args *s, const FN(extent) *e, int64_t way) {
     switch (way) {
         case WAY_STRIPS: return FN(strips_can)(s);
         case WAY_LINES: return FN(lines_can)(s);
         case WAY_TILES: return FN(tiles_can)(s);
         case WAY_SMALL: return FN(small_can)(s);
+        case WAY_STRASSEN: return FN(strassen_can)(s);
         case WAY_WINOGRAD: return FN(winograd_can)(s, e->in_group, e->out_group);
         case WAY_PIXELS: return !s->pool && FN(pixelwise_can)(s);
         case WAY_DIRECT: return !s->pool && FN(direct_can)(s);
         case WAY_COLUMNS: return !s->pool;
     }
     return 0;
+}
+
+/* The ways that every convolution has. */
+static int64_t FN(plain_way)(const convolution_args *s) {
+    if (FN(strassen_pays)(s)) return WAY_STRASSEN;
+    if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
+    return FN(direct_pays)(s) ? WAY_DIRECT : WAY_COLUMNS;
 }
 
 /* The way that is asked for, or else the one that should take least time. */
@@ -126,8 +113,7 @@ static int64_t FN(way_of)(const convolution_args *s, const FN(extent) *e) {
     if (FN(tiles_pay)(s)) return WAY_TILES;
     if (FN(small_pays)(s)) return WAY_SMALL;
     if (FN(forward_by_winograd)(s, e)) return WAY_WINOGRAD;
-    if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
-    return FN(direct_pays)(s) ? WAY_DIRECT : WAY_COLUMNS;
+    return FN(plain_way)(s);
 }
 
 /* Bytes of all groups' weights as a way takes them. */
@@ -137,6 +123,7 @@ static int64_t FN(way_size)(const convolution_args *s, const FN(extent) *e, int6
         case WAY_LINES: return FN(lines_size)(s);
         case WAY_TILES: return FN(tiled_filters_size)(s);
         case WAY_SMALL: return FN(small_size)(s);
+        case WAY_STRASSEN: return FN(strassen_size)(s);
         case WAY_WINOGRAD: return FN(winograd_groups_size)(s, 0);
         case WAY_PIXELS: return FN(pixelwise_size)(s);
         case WAY_DIRECT: return FN(direct_size)(s);
@@ -151,6 +138,7 @@ static void FN(way_pack)(const convolution_args *s, const FN(extent) *e, int64_t
         case WAY_LINES: FN(lines_pack)(s, packed); break;
         case WAY_TILES: FN(tiled_filters)(s, packed); break;
         case WAY_SMALL: FN(small_pack)(s, packed); break;
+        case WAY_STRASSEN: FN(strassen_pack)(s, 0, packed); break;
         case WAY_WINOGRAD: FN(winograd_pack_groups)(s, 0, packed); break;
         case WAY_PIXELS: FN(pixelwise_pack)(s, 0, packed); break;
         case WAY_DIRECT: FN(direct_pack)(s, 0, packed); break;
@@ -195,6 +183,7 @@ KERNEL(convolution) {
     }
     switch (way) {
         case WAY_SMALL: FN(small_convolve)(a, packed); return;
+        case WAY_STRASSEN: FN(strassen_convolve)(a, packed); return;
         case WAY_PIXELS: FN(pixelwise_convolve)(a, packed); return;
         case WAY_DIRECT: FN(direct_convolve)(a, packed); return;
     }
@@ -255,7 +244,7 @@ static int FN(columns_back_pay)(const convolution_args *s, const convolution_arg
            MIN(FN(along_pixels)(turned), FN(across_channels)(turned));
 }
 
-/* As a convolution of dy, if that pays. */
+/* As a convolution of dy, without a matrix of columns, if that pays. */
 static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
     const convolution_args *s = &a->shape;
     convolution_args turned;
@@ -265,7 +254,25 @@ static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
     const int64_t size = s->n * s->channels * turned.out[0] * turned.out[1];
     turned.x = a->dy;
     turned.y = dense ? workspace(WORKSPACE_RESULT, sizeof(real) * (size_t)size) : a->dx;
-    if (!FN(convolve_directly)(&turned, 1)) return 0;
+    real *packed;
+    switch (FN(plain_way)(&turned)) {
+        case WAY_STRASSEN:
+            packed = workspace(WORKSPACE_PACKED, (size_t)FN(strassen_size)(&turned));
+            FN(strassen_pack)(&turned, 1, packed);
+            FN(strassen_convolve)(&turned, packed);
+            break;
+        case WAY_PIXELS:
+            packed = workspace(WORKSPACE_PACKED, (size_t)FN(pixelwise_size)(&turned));
+            FN(pixelwise_pack)(&turned, 1, packed);
+            FN(pixelwise_convolve)(&turned, packed);
+            break;
+        case WAY_DIRECT:
+            packed = workspace(WORKSPACE_PACKED, (size_t)FN(direct_size)(&turned));
+            FN(direct_pack)(&turned, 1, packed);
+            FN(direct_convolve)(&turned, packed);
+            break;
+        default: return 0;
+    }
     if (dense) FN(spread)(s, turned.y, turned.out[0], turned.out[1], a->dx);
     return 1;
 }

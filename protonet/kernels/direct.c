@@ -111,10 +111,8 @@ typedef struct {
     const FN(direct) *d;
     FN(multiplier) *whole, *narrow, *even, *few;
     const int64_t *offset;
-    const real *weights, *bias; /* of the group; bias or NULL */
-    FN(finish) finish;          /* at the group's part of y */
-    real *y;
-    int64_t plane;              /* of y */
+    const real *weights;   /* of the group */
+    FN(output_planes) to;
 } FN(direct_job);
 
 static void FN(choose_multipliers)(FN(direct_job) *job) {
@@ -123,21 +121,6 @@ static void FN(choose_multipliers)(FN(direct_job) *job) {
     job->narrow = step == 1 ? FN(narrow_1) : step == 2 ? FN(narrow_2) : FN(narrow_4);
     job->even = step == 1 ? FN(even_1) : step == 2 ? FN(even_2) : FN(even_4);
     job->few = step == 1 ? FN(few_1) : step == 2 ? FN(few_2) : FN(few_4);
-}
-
-/* `pixels` outputs of one vector of channels, turned, finished and stored. */
-static void FN(store_pixels)(const FN(direct_job) *job, int pixels, const VEC *sum, int vectors,
-                             int64_t channel, int64_t at) {
-    const int64_t some = MIN(LANES, job->d->outputs - channel);
-    const VEC slopes = FN(slopes_across)(&job->finish, channel, some);
-    VEC a[LANES], bias = {0};
-    if (job->bias) bias = FN(load_some)(job->bias + channel, some);
-    for (int first = 0; first < pixels; first += (int)LANES) {
-        const int64_t here = MIN(LANES, pixels - first);
-        for (int64_t i = 0; i < here; i++) a[i] = sum[(first + i) * vectors] + bias;
-        FN(store_across)(&job->finish, slopes, a, here, some, job->plane,
-                         channel * job->plane + at + first, job->y);
-    }
 }
 
 /* Runs of outputs, for panels as far as p1 - 1. */
@@ -150,18 +133,11 @@ typedef struct {
 static void FN(direct_tile)(const FN(direct_job) *job, FN(multiplier) *multiply, int pixels, int vectors,
                             const real *x, const real *weights, int64_t panel, FN(ahead) ahead,
                             int64_t channel, int64_t end, int64_t at) {
-    VEC sum[TILE_ROWS * PANEL_VECTORS];
-    for (int64_t c = channel; c < MIN(end, channel + vectors * LANES); c++) {
-        __builtin_prefetch(job->y + c * job->plane + at, 1);
-        __builtin_prefetch(job->y + c * job->plane + at + pixels - 1, 1);
-        if (job->finish.residual) {
-            __builtin_prefetch(job->finish.residual + c * job->plane + at);
-            __builtin_prefetch(job->finish.residual + c * job->plane + at + pixels - 1);
-        }
-    }
+    VEC sum[(TILE_ROWS + VECTOR_LANES) * 2 * PANEL_VECTORS];
+    FN(call_for_pixels)(&job->to, channel, MIN(end, channel + vectors * LANES), at, pixels);
     multiply(job->d->depth, x, job->offset, weights, panel, ahead, sum);
     for (int v = 0; v < vectors && channel + v * LANES < end; v++)
-        FN(store_pixels)(job, pixels, sum + v, vectors, channel + v * LANES, at);
+        FN(store_pixels)(&job->to, pixels, sum + v, vectors, channel + v * LANES, at);
 }
 
 /* Outputs first ... end - 1 of each run by tiles of `pixels` × `vectors` vectors of channels from panel
@@ -285,9 +261,9 @@ static void FN(direct_convolve)(const convolution_args *s, const real *packed) {
         const int64_t p0 = d.panels * share / shares, p1 = d.panels * (share + 1) / shares;
         const int64_t y = image * y_image + g * d.outputs * plane;
         FN(direct_job) job = {.d = &d, .weights = packed + g * FN(packed_b_size)(d.outputs, d.depth),
-                              .bias = s->bias ? (const real *)s->bias + g * d.outputs : NULL,
-                              .finish = FN(group_finish)(s, g * d.outputs, y),
-                              .y = (real *)s->y + y, .plane = plane};
+                              .to = {FN(group_finish)(s, g * d.outputs, y),
+                                     s->bias ? (const real *)s->bias + g * d.outputs : NULL,
+                                     (real *)s->y + y, plane, d.outputs}};
         FN(choose_multipliers)(&job);
         const real *x = (const real *)s->x + image * x_image + g * d.channels * in_plane;
         if (long_run)

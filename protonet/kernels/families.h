@@ -21,6 +21,7 @@
 #include "tiled_strips.c"
 #include "tiled_lines.c"
 #include "direct.c"
+#include "strassen.c"
 #include "pixelwise.c"
 #include "filter_gradient.c"
 #include "tap_gradient.c"

@@ -63,6 +63,7 @@ typedef struct {
     double beta;
     epilogue_args store; const void *packed;
     int64_t tiles; /* 1: a packed B may be multiplied by AMX tiles (amx.h), with their error */
+    int64_t rounds; /* 1: a packed B may be rounded to 20 bits (short_weights.c) */
 } matmul_args;
 /* size (int64[2]) = the bytes of B packed, 0 if the product reads it as it is, and which way that
  * is: what is packed for one way does for all shapes that take it. packed, if not NULL, is filled. */
@@ -85,7 +86,7 @@ typedef struct {
 } convolution_args;
 /* As kernels.WAYS has them. */
 enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS,
-       WAY_LINES, WAY_SMALL };
+       WAY_LINES, WAY_SMALL, WAY_STRASSEN };
 /* As matmul_pack, for the weights and the way that a convolution of this shape takes. */
 typedef struct { convolution_args shape; void *packed; void *size; } convolution_pack_args;
 /* dx from dy; dx is set, not added to. */

@@ -51,12 +51,30 @@ INLINE void FN(dot_block)(int rows, int64_t k, const real *a, int64_t a_row, con
         *(VEC *)(to + i) = FN(sums_of_lanes)(sum + i, MIN(VECTOR_LANES, rows * DOT_B - i));
 }
 
-#define DOTS(rows)                                                       \
-    case rows:                                                           \
-        FN(dot_block)(MIN(rows, DOT_A), k, a, a_row, b, b_row, to);      \
+#include "short_weights.c"
+
+/* Rows of a product, and rows of B: of real, or short ones. */
+typedef struct {
+    int64_t k, a_row, b_row;
+    const real *a, *b;
+    const uint8_t *shorter;
+} FN(dot_rows);
+
+#if HAS_SHORT
+#define SHORT_DOTS(rows)                                                             \
+    if (d->shorter) {                                                                \
+        FN(short_block)(MIN(rows, DOT_A), d->k, d->a, d->a_row, d->shorter, to);     \
+        break;                                                                       \
+    }
+#else
+#define SHORT_DOTS(rows)
+#endif
+#define DOTS(rows)                                                                   \
+    case rows:                                                                       \
+        SHORT_DOTS(rows)                                                             \
+        FN(dot_block)(MIN(rows, DOT_A), d->k, d->a, d->a_row, d->b, d->b_row, to);   \
         break;
-static void FN(dots_of_rows)(int64_t rows, int64_t k, const real *a, int64_t a_row, const real *b,
-                             int64_t b_row, real *to) {
+static void FN(dots_of_rows)(int64_t rows, const FN(dot_rows) *d, real *to) {
     switch (rows) {
         DOTS(1)
 #if TILE_ROWS * TILE_VECTORS >= 8
@@ -71,6 +89,7 @@ static void FN(dots_of_rows)(int64_t rows, int64_t k, const real *a, int64_t a_r
     }
 }
 #undef DOTS
+#undef SHORT_DOTS
 
 /* Whether C's elements are few dot products of rows that lie as they are read. */
 INLINE int FN(is_of_dots)(const matmul_args *a) {
@@ -82,6 +101,7 @@ INLINE int FN(is_of_dots)(const matmul_args *a) {
 static void FN(dots)(const matmul_args *s, const FN(finish) *finish) {
     const int64_t blocks = (s->n + DOT_B - 1) / DOT_B, parts = (s->m + DOT_A - 1) / DOT_A;
     const real *bias = s->column_bias, beta = (real)s->beta;
+    const uint8_t *shorter = FN(short_pays)(s) ? s->packed : NULL;
     PARALLEL_FOR(s->n * s->k)
     for (int64_t block = 0; block < blocks; block++) {
         /* The last block begins earlier, so that all its rows exist. */
@@ -89,8 +109,10 @@ static void FN(dots)(const matmul_args *s, const FN(finish) *finish) {
         for (int64_t part = 0; part < parts; part++) {
             const int64_t from = s->m * part / parts, end = s->m * (part + 1) / parts;
             real sums[DOT_A * DOT_B + LANES];
-            FN(dots_of_rows)(end - from, s->k, (const real *)s->a + from * s->a_row, s->a_row,
-                             (const real *)s->b + j0 * s->b_column, s->b_column, sums);
+            const FN(dot_rows) d = {s->k, s->a_row, s->b_column, (const real *)s->a + from * s->a_row,
+                                    (const real *)s->b + j0 * s->b_column,
+                                    shorter ? shorter + j0 * FN(short_row)(s->k) : NULL};
+            FN(dots_of_rows)(end - from, &d, sums);
             for (int64_t i = from; i < end; i++)
                 for (int64_t j = first; j < MIN(s->n, first + DOT_B); j++) {
                     real *to = (real *)s->c + i * s->c_row + j;
@@ -139,6 +161,14 @@ KERNEL(matmul_pack) {
     const matmul_args *s = &a->shape;
     int64_t *size = a->size;
     size[0] = size[1] = 0;
+#if HAS_SHORT
+    if (FN(is_of_dots)(s) && FN(short_pays)(s)) {
+        size[0] = s->n * FN(short_row)(s->k);
+        size[1] = 3;
+        if (a->packed) FN(shorten)(s, a->packed);
+        return;
+    }
+#endif
     if (FN(is_of_dots)(s) || s->k == 0 || s->n == 0) return;
     if (FN(tiled_matmul_pays)(s)) {
         size[0] = FN(tiled_matmul_pack)(s, a->packed);

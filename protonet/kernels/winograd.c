@@ -23,6 +23,8 @@ INLINE int64_t FN(sums_step)(const FN(winograd) *w) {
 typedef struct {
     int64_t depth, x_step, y_step;
     int more; /* sums go on from what is there */
+    const real *ahead; /* what is called for meanwhile, ahead_step further with each channel; or NULL */
+    int64_t ahead_step;
 } FN(point_product);
 
 /* Sums of some tiles at some vectors of outputs. */
@@ -30,6 +32,7 @@ INLINE void FN(tiles_block)(const FN(point_product) *p, int tiles, int vectors, 
                             const real *weight, real *y) {
     VEC sum[TILE_ROWS][TILE_VECTORS];
     const int64_t depth = p->depth, x_step = p->x_step, y_step = p->y_step;
+    const real *ahead = p->ahead ? p->ahead : weight;
 #pragma GCC unroll 16
     for (int i = 0; i < tiles; i++)
 #pragma GCC unroll 4
@@ -37,6 +40,8 @@ INLINE void FN(tiles_block)(const FN(point_product) *p, int tiles, int vectors, 
             sum[i][v] = p->more ? *(const VEC *)(y + i * y_step + v * LANES) : (VEC){0};
     for (int64_t d = 0; d < depth; d++, x += x_step, weight += vectors * LANES) {
         VEC row[TILE_VECTORS];
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += p->ahead_step;
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) row[v] = *(const VEC *)(weight + v * LANES);
 #pragma GCC unroll 16

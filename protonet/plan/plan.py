@@ -69,9 +69,10 @@ def compile(
     """Returns a plan that computes what the net does in TEST, faster and in less memory.
 
     `net` is a Net, whose weights are taken as they are now, or what Net takes, with `weights`.
-    The outputs, and the blobs that `keep` names, are what `run` returns. Where the processor has
-    AMX, products are of pairs of bfloat16, which errs by some 1e-5 of a term, as Winograd's
-    transforms do anywhere; `exact` keeps them in float32. Raises protonet.Error
+    The outputs, and the blobs that `keep` names, are what `run` returns. Where reading a fully
+    connected layer's weights takes longest, they are rounded to 20 bits, and where the processor
+    has AMX, products are of pairs of bfloat16: both err by some 1e-5 of a term, as Winograd's
+    transforms do anywhere; `exact` keeps weights in float32. Raises protonet.Error
     if the net is wrong, is built for TRAIN, or has no blob of a name in `keep`.
     """
     if not isinstance(net, Net):
@@ -114,7 +115,7 @@ class Plan:
         self._source, self._state, self._dtype = net.document.source, net.graph.state, net.dtype
         self._net = _without_sources(net)
         self._seed = net.seed
-        self._tiles = kernels.isa() == "amx" and not exact
+        self._exact = exact
         self._weights = [[blob.data.copy() for blob in layer.blobs] for layer in net.layers]
         self.outputs = list(dict.fromkeys([*net.outputs, *keep]))
         self.inputs: dict[str, Shape] = {
@@ -224,7 +225,7 @@ class Plan:
                     error = misfit(number, array.shape, wanted.shape)
                     raise Error(layer_diagnostic(graph, node, error))
         program = lift(graph, dict(enumerate(self._weights)), self.outputs, self._dtype)
-        program.tiles = self._tiles
+        program.exact = self._exact
         for step in passes:
             before = program.listing()
             step(program)

@@ -47,10 +47,11 @@ class Product(Operation):
         output: Value,
         weight: np.ndarray,
         bias: np.ndarray | None,
-        tiles: bool,
+        exact: bool,
     ) -> None:
         super().__init__(layer, [value], [output])
-        self.tiles = tiles  # whether the kernel may take AMX tiles, with their error
+        self.exact = exact  # whether weights stay as they are
+        self.tiles = kernels.isa() == "amx" and not exact
         self.weight, self.bias = weight, bias
         self.activation: Activation | None = None
         self.did: list[str] = []  # layers that became part of this one
@@ -195,6 +196,7 @@ class Product(Operation):
             "m": math.prod(source.shape[:axis]), "n": self.channels, "k": inner,
             "a_row": inner, "a_column": 1, "b_row": steps[1], "b_column": steps[0],
             "c_row": self.channels, "beta": 0, "tiles": int(self.tiles),
+            "rounds": int(not self.exact),
         }  # fmt: skip
 
 
@@ -210,6 +212,6 @@ def find_products(program: Program) -> None:
         weight, *bias = operation.weights
         for value, output in zip(operation.inputs, operation.outputs, strict=True):
             summand = bias[0] if bias else None
-            found.append(Product(layer, value, output, weight, summand, program.tiles))
+            found.append(Product(layer, value, output, weight, summand, program.exact))
     program.operations = found
     program.changed()

@@ -117,7 +117,7 @@ class Program:
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
-        self.tiles = False  # whether products may take AMX tiles, with their error
+        self.exact = True  # whether products take weights as they are
         self.operations: list[Operation] = []
         self.late: list[Operation] = []
         self.kept: list[Value] = []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_stores import packed_by
 
 from protonet import kernels
 
@@ -97,3 +98,52 @@ def test_bits_do_not_depend_on_the_number_of_threads(m, transpose):
     kernels.choose_threads(before)
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
+
+
+def shortened(a, b, dtype=np.float32, **fields):
+    """a times b's transpose, with b's weights packed as a plan allows it to be; and which way."""
+    (m, k), n = a.shape, b.shape[0]
+    c = np.zeros((m, n), dtype)
+    shape = {
+        "a": a, "b": b, "m": m, "n": n, "k": k, "a_row": k, "a_column": 1, "b_row": 1,
+        "b_column": k, "c_row": n, "beta": 0, "rounds": 1, **fields,
+    }  # fmt: skip
+    size = np.zeros(2, np.int64)
+    kernels.matmul_pack(shape=shape, size=size)
+    packed = packed_by(kernels.matmul_pack, shape, dtype) if size[0] else None
+    kernels.matmul(c=c, packed=packed, **shape)
+    return c, int(size[1])
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 8, 9])
+@pytest.mark.parametrize("k", [4096, 4099, 4127, 4129])
+def test_weights_of_20_bits_err_by_2_to_the_minus_20_of_their_blocks_largest(isa, m, k):
+    n = 515
+    random = np.random.default_rng(k + m)
+    a = random.standard_normal((m, k)).astype(np.float32)
+    b = (random.standard_normal((n, k)) * np.exp(random.normal(size=(n, 1)))).astype(np.float32)
+    b[5, 256:512] = 0
+    b[6, 256:512] *= np.float32(1e-36)
+    got, way = shortened(a, b)
+    assert (way == 3) == (isa in ("amx", "avx512", "avx2") and m <= 8)
+    want = a.astype(np.float64) @ b.T
+    bound = 8 * np.finfo(np.float32).eps * (np.abs(a).astype(np.float64) @ np.abs(b).T)
+    if way == 3:
+        for at in range(0, k, 256):
+            largest = np.abs(b[:, at : at + 256]).max(axis=1)
+            bound += 2.0**-20 * np.abs(a[:, at : at + 256]).sum(axis=1)[:, None] * largest
+    assert (np.abs(got - want) <= bound).all()
+    exact, way = shortened(a, b, rounds=0)
+    assert way == 0 or m > 8
+    assert (np.abs(exact - want) <= bound).all()
+
+
+def test_weights_that_are_no_numbers_make_their_output_none(isa):
+    random = np.random.default_rng(0)
+    a = random.standard_normal((1, 4100)).astype(np.float32)
+    b = random.standard_normal((512, 4100)).astype(np.float32)
+    b[3, 4099], b[7, 0] = np.nan, np.inf
+    got, _ = shortened(a, b)
+    assert np.isnan(got[0, 3])
+    assert not np.isfinite(got[0, 7])
+    assert np.isfinite(np.delete(got, [3, 7])).all()

@@ -10,8 +10,8 @@ from kernel_stores import ACTIVATIONS, finished, packed_by, with_gaps
 
 from protonet import kernels
 
-# n, channels, outputs, size, kernel, pad, group
-SHAPES = {
+# n, channels, outputs, size, kernel, pad, group, stride (1)
+SHAPES: dict[str, tuple[Any, ...]] = {
     "small planes": (1, 40, 50, (7, 7), 3, 1, 1),
     "small planes in groups": (2, 36, 66, (8, 5), 3, 1, 2),
     "small planes without padding": (3, 17, 16, (5, 8), 3, 0, 1),
@@ -23,16 +23,21 @@ SHAPES = {
     "joined rows of pixels": (1, 70, 37, (31, 13), 1, 0, 1),
     "pixels of several images": (2, 30, 103, (9, 9), 1, 0, 1),
     "more weights than pixels": (1, 130, 260, (5, 6), 1, 0, 1),
+    "an odd channel": (2, 71, 150, (6, 11), 1, 0, 1),
+    "one pixel": (3, 64, 70, (1, 1), 1, 0, 1),
+    "planes of more than a chunk": (2, 600, 70, (20, 31), 1, 0, 1),
+    "pixels of groups": (2, 64, 130, (9, 13), 1, 0, 2),
+    "pixels apart": (2, 48, 90, (9, 14), 1, 0, 1, 2),
 }
 
 
 def fields_of(name: str) -> dict[str, Any]:
-    n, channels, outputs, size, kernel, pad, group = SHAPES[name]
-    out = tuple(s + 2 * pad - kernel + 1 for s in size)
+    n, channels, outputs, size, kernel, pad, group, stride = (*SHAPES[name], 1)[:8]
+    out = tuple((s + 2 * pad - kernel) // stride + 1 for s in size)
     return {
         "n": n, "channels": channels, "outputs": outputs, "group": group, "axes": 2,
-        "size": size, "out": out, "kernel": (kernel, kernel), "stride": (1, 1), "pad": (pad, pad),
-        "dilation": (1, 1), "tiles": 1,
+        "size": size, "out": out, "kernel": (kernel, kernel), "stride": (stride, stride),
+        "pad": (pad, pad), "dilation": (1, 1), "tiles": 1,
     }  # fmt: skip
 
 
@@ -82,3 +87,24 @@ def test_every_way_computes_and_stores_the_same(isa: str, name: str, way: int) -
                 np.testing.assert_array_equal(other, made[0])
     finally:
         kernels.choose_threads(before)
+
+
+@pytest.mark.parametrize(("channels", "outputs", "side"), [(512, 512, 14), (2048, 512, 7)])
+def test_error_of_seven_products_stays_small(
+    isa: str, channels: int, outputs: int, side: int
+) -> None:
+    """Some three times the sum's, which is 1e-6 of the outputs' scale here."""
+    random = np.random.default_rng(channels)
+    x = random.uniform(0, 1, (1, channels, side, side)).astype(np.float32)
+    weight = random.normal(size=(outputs, channels, 1, 1)).astype(np.float32)
+    shape = {
+        "n": 1, "channels": channels, "outputs": outputs, "group": 1, "axes": 2,
+        "size": (side, side), "out": (side, side), "kernel": (1, 1), "stride": (1, 1),
+        "pad": (0, 0), "dilation": (1, 1), "weight": weight,
+        "way": kernels.WAYS.index("strassen") + 1,
+    }  # fmt: skip
+    packed = packed_by(kernels.convolution_pack, shape, np.float32)
+    y = np.zeros((1, outputs, side, side), np.float32)
+    kernels.convolution(x=x, y=y, packed=packed, **shape)
+    expected = np.einsum("oi,nihw->nohw", weight[..., 0, 0].astype(np.float64), x)
+    assert np.abs(y - expected).max() < 5e-6 * np.abs(expected).max()
