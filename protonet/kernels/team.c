@@ -1,8 +1,9 @@
 /* The team that shares the kernels' loops: what `omp parallel for` calls, in place of the compiler's
  * own library. There the caller waits until every thread of its team has come and gone, also those
  * that a busy machine has not woken yet; here it does itself what nobody has begun, and waits for
- * work that is under way alone. A loop is cut into more slices than there are threads, so that who
- * is slow does fewer of them; what is computed does not depend on who does it.
+ * work that is under way alone. A loop is cut into some slices for each thread, so that what one loop
+ * wrote is near the core that reads it in the next; who is done takes those that another has not
+ * begun, from their end. What is computed does not depend on who does it.
  *
  * There is one team. A loop that begins while another caller's is shared, or inside a slice, is done
  * by the thread that meets it. */
@@ -25,18 +26,18 @@
 #define SPINS 4000       /* some 100 to 200 µs of waiting before a thread sleeps, or lets others run … */
 #define MORE_SPINS 40000 /* … and while a row of kernels is under way, since on a busy machine it wakes up late */
 
-/* Slices of the present loop: its number, how many there are, and the next that nobody has begun.
- * They change together, so that nobody takes a slice of one loop for a slice of another. */
+/* A thread's slices of a loop: its number, and those that nobody has begun, next … end - 1. They change
+ * together, so that nobody takes a slice of one loop for a slice of another. */
 typedef uint64_t ticket;
-#define TICKET(loop, count, next) ((ticket)(loop) << 32 | (ticket)(count) << 16 | (ticket)(next))
-#define TICKET_COUNT(t) ((int)((t) >> 16 & 0xffff))
+#define TICKET(loop, end, next) ((ticket)(loop) << 32 | (ticket)(end) << 16 | (ticket)(next))
+#define TICKET_END(t) ((int)((t) >> 16 & 0xffff))
 #define TICKET_NEXT(t) ((int)((t) & 0xffff))
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_flag taken; /* by the loop that is shared now */
-    _Atomic ticket slices;
+    struct { _Alignas(64) _Atomic ticket slices; } of[MOST_THREADS]; /* the caller's first */
     _Atomic int left, sleeping; /* slices not done; threads that wait for `wake` */
     _Atomic int rows;           /* of kernels that are under way */
     void (*run)(void *);
@@ -82,18 +83,19 @@ static void pause_briefly(void) {
 #endif
 }
 
-/* Begins the next slice of the present loop and does it; 0 if there is none for this thread. */
-static int do_a_slice(int helper) {
-    ticket now = atomic_load(&team.slices);
-    while (TICKET_NEXT(now) < TICKET_COUNT(now)) {
+/* Begins the next slice of a thread's, or its last, and does it; 0 if there is none. */
+static int do_a_slice_of(int thread, int last) {
+    _Atomic ticket *const slices = &team.of[thread].slices;
+    ticket now = atomic_load(slices);
+    while (TICKET_NEXT(now) < TICKET_END(now)) {
         void (*const run)(void *) = team.run;
         void *const data = team.data;
         const float_mode mode = team.mode;
-        if (helper >= team.threads - 1) return 0;
+        const int count = team.threads * SLICES_A_THREAD;
         /* If the ticket is still the same, so was all that was read since. */
-        if (!atomic_compare_exchange_weak(&team.slices, &now, now + 1)) continue;
-        slice = TICKET_NEXT(now);
-        slice_count = TICKET_COUNT(now);
+        if (!atomic_compare_exchange_weak(slices, &now, last ? now - TICKET(0, 1, 0) : now + 1)) continue;
+        slice = last ? TICKET_END(now) - 1 : TICKET_NEXT(now);
+        slice_count = count;
         float_mode_set(mode);
         run(data);
         slice = 0;
@@ -104,9 +106,23 @@ static int do_a_slice(int helper) {
     return 0;
 }
 
-static int something_to_do(int helper) {
-    const ticket now = atomic_load(&team.slices);
-    return TICKET_NEXT(now) < TICKET_COUNT(now) && helper < team.threads - 1;
+/* One of the thread's own slices, or else of another's. */
+static int do_a_slice(int thread) {
+    const int threads = team.threads;
+    if (thread >= threads) return 0;
+    for (int i = 0; i < threads; i++)
+        if (do_a_slice_of((thread + i) % threads, i > 0)) return 1;
+    return 0;
+}
+
+static int something_to_do(int thread) {
+    const int threads = team.threads;
+    if (thread >= threads) return 0;
+    for (int i = 0; i < threads; i++) {
+        const ticket now = atomic_load(&team.of[i].slices);
+        if (TICKET_NEXT(now) < TICKET_END(now)) return 1;
+    }
+    return 0;
 }
 
 void team_expect(int rows) { atomic_fetch_add(&team.rows, rows); }
@@ -116,18 +132,18 @@ static int waits_on(int spins) {
 }
 
 static void *help(void *number) {
-    const int helper = (int)(intptr_t)number;
+    const int thread = (int)(intptr_t)number;
     for (;;) {
         int spins = 0;
         int done;
-        while (!(done = do_a_slice(helper)) && waits_on(spins)) {
+        while (!(done = do_a_slice(thread)) && waits_on(spins)) {
             pause_briefly();
             spins++;
         }
         if (done) continue;
         pthread_mutex_lock(&team.lock);
         atomic_fetch_add(&team.sleeping, 1);
-        while (!something_to_do(helper)) pthread_cond_wait(&team.wake, &team.lock);
+        while (!something_to_do(thread)) pthread_cond_wait(&team.wake, &team.lock);
         atomic_fetch_sub(&team.sleeping, 1);
         pthread_mutex_unlock(&team.lock);
     }
@@ -138,7 +154,7 @@ static void *help(void *number) {
 static void after_fork(void) {
     pthread_mutex_init(&team.lock, NULL);
     pthread_cond_init(&team.wake, NULL);
-    atomic_store(&team.slices, 0);
+    for (int i = 0; i < MOST_THREADS; i++) atomic_store(&team.of[i].slices, 0);
     atomic_store(&team.sleeping, 0);
     atomic_store(&team.rows, 0);
     atomic_flag_clear(&team.taken);
@@ -156,7 +172,7 @@ static void make_helpers(int wanted) {
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the threads of the program */
     while (team.helpers < wanted) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, help, (void *)(intptr_t)team.helpers)) break;
+        if (pthread_create(&thread, NULL, help, (void *)(intptr_t)(team.helpers + 1))) break;
         pthread_detach(thread);
         team.helpers++;
     }
@@ -177,19 +193,20 @@ HIDDEN void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, uns
         return;
     }
     if (team.helpers < count - 1) make_helpers(count - 1);
-    const int slices = count * SLICES_A_THREAD;
     team.run = run;
     team.data = data;
     team.mode = float_mode_now();
     team.threads = count;
-    atomic_store(&team.left, slices);
-    atomic_store(&team.slices, TICKET(++team.loop, slices, 0));
+    atomic_store(&team.left, count * SLICES_A_THREAD);
+    team.loop++;
+    for (int i = 0; i < count; i++)
+        atomic_store(&team.of[i].slices, TICKET(team.loop, (i + 1) * SLICES_A_THREAD, i * SLICES_A_THREAD));
     if (atomic_load(&team.sleeping)) {
         pthread_mutex_lock(&team.lock);
         pthread_cond_broadcast(&team.wake);
         pthread_mutex_unlock(&team.lock);
     }
-    while (do_a_slice(-1)) {}
+    while (do_a_slice(0)) {}
     for (int spins = 0; atomic_load(&team.left); spins++)
         if (waits_on(spins))
             pause_briefly();
