@@ -97,11 +97,27 @@ static int FN(can_go)(const convolution_args *s, const FN(extent) *e, int64_t wa
     return 0;
 }
 
-/* The ways that every convolution has. */
+/* The ways that a turned convolution can go, too, or else WAY_COLUMNS. */
 static int64_t FN(plain_way)(const convolution_args *s) {
     if (FN(strassen_pays)(s)) return WAY_STRASSEN;
     if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
     return FN(direct_pays)(s) ? WAY_DIRECT : WAY_COLUMNS;
+}
+
+static void FN(plain_pack)(const convolution_args *s, int64_t way, int turned, real *packed) {
+    switch (way) {
+        case WAY_STRASSEN: FN(strassen_pack)(s, turned, packed); break;
+        case WAY_PIXELS: FN(pixelwise_pack)(s, turned, packed); break;
+        case WAY_DIRECT: FN(direct_pack)(s, turned, packed); break;
+    }
+}
+
+static void FN(plain_convolve)(const convolution_args *s, int64_t way, const real *packed) {
+    switch (way) {
+        case WAY_STRASSEN: FN(strassen_convolve)(s, packed); break;
+        case WAY_PIXELS: FN(pixelwise_convolve)(s, packed); break;
+        case WAY_DIRECT: FN(direct_convolve)(s, packed); break;
+    }
 }
 
 /* The way that is asked for, or else the one that should take least time. */
@@ -138,10 +154,10 @@ static void FN(way_pack)(const convolution_args *s, const FN(extent) *e, int64_t
         case WAY_LINES: FN(lines_pack)(s, packed); break;
         case WAY_TILES: FN(tiled_filters)(s, packed); break;
         case WAY_SMALL: FN(small_pack)(s, packed); break;
-        case WAY_STRASSEN: FN(strassen_pack)(s, 0, packed); break;
         case WAY_WINOGRAD: FN(winograd_pack_groups)(s, 0, packed); break;
-        case WAY_PIXELS: FN(pixelwise_pack)(s, 0, packed); break;
-        case WAY_DIRECT: FN(direct_pack)(s, 0, packed); break;
+        case WAY_STRASSEN:
+        case WAY_PIXELS:
+        case WAY_DIRECT: FN(plain_pack)(s, way, 0, packed); break;
         case WAY_COLUMNS: FN(pack_groups)(s, e, packed); break;
     }
 }
@@ -183,9 +199,9 @@ KERNEL(convolution) {
     }
     switch (way) {
         case WAY_SMALL: FN(small_convolve)(a, packed); return;
-        case WAY_STRASSEN: FN(strassen_convolve)(a, packed); return;
-        case WAY_PIXELS: FN(pixelwise_convolve)(a, packed); return;
-        case WAY_DIRECT: FN(direct_convolve)(a, packed); return;
+        case WAY_STRASSEN:
+        case WAY_PIXELS:
+        case WAY_DIRECT: FN(plain_convolve)(a, way, packed); return;
     }
     if (a->n == 1) {
         FN(convolve)(a, &e, packed, 0, 1);
@@ -250,29 +266,15 @@ static int FN(convolve_back_directly)(const convolution_backward_data_args *a) {
     convolution_args turned;
     if (s->axes != 2 || s->by_columns || !FN(turned_shape)(s, &turned)) return 0;
     if (FN(columns_back_pay)(s, &turned)) return 0;
+    const int64_t way = FN(plain_way)(&turned);
+    if (way == WAY_COLUMNS) return 0;
     const int dense = turned.out[0] != s->size[0] || turned.out[1] != s->size[1];
     const int64_t size = s->n * s->channels * turned.out[0] * turned.out[1];
     turned.x = a->dy;
     turned.y = dense ? workspace(WORKSPACE_RESULT, sizeof(real) * (size_t)size) : a->dx;
-    real *packed;
-    switch (FN(plain_way)(&turned)) {
-        case WAY_STRASSEN:
-            packed = workspace(WORKSPACE_PACKED, (size_t)FN(strassen_size)(&turned));
-            FN(strassen_pack)(&turned, 1, packed);
-            FN(strassen_convolve)(&turned, packed);
-            break;
-        case WAY_PIXELS:
-            packed = workspace(WORKSPACE_PACKED, (size_t)FN(pixelwise_size)(&turned));
-            FN(pixelwise_pack)(&turned, 1, packed);
-            FN(pixelwise_convolve)(&turned, packed);
-            break;
-        case WAY_DIRECT:
-            packed = workspace(WORKSPACE_PACKED, (size_t)FN(direct_size)(&turned));
-            FN(direct_pack)(&turned, 1, packed);
-            FN(direct_convolve)(&turned, packed);
-            break;
-        default: return 0;
-    }
+    real *packed = workspace(WORKSPACE_PACKED, (size_t)FN(way_size)(&turned, NULL, way));
+    FN(plain_pack)(&turned, way, 1, packed);
+    FN(plain_convolve)(&turned, way, packed);
     if (dense) FN(spread)(s, turned.y, turned.out[0], turned.out[1], a->dx);
     return 1;
 }

@@ -231,7 +231,7 @@ static void FN(add_turned)(const FN(taps) *t, const real *sums, real *dweight) {
     }
 }
 
-/* sums[rows][vectors] = what chunks first ... end - 1 give to one group. */
+/* sums[rows][vectors] += what chunks first ... end - 1 give to one group. */
 static void FN(taps_of_chunks)(const FN(taps) *t, const real *x, const real *dy, int64_t first,
                                int64_t end, real *sums) {
     const convolution_args *s = t->shape;
@@ -241,7 +241,6 @@ static void FN(taps_of_chunks)(const FN(taps) *t, const real *x, const real *dy,
     real *turned = workspace(WORKSPACE_PACKED, each * (size_t)(pixels * wide + LANES));
     real *copy = t->copied ? workspace(WORKSPACE_COLUMNS, each * (size_t)(t->images * t->image + LANES)) : NULL;
     int64_t *offset = workspace(WORKSPACE_PACK_A, sizeof(int64_t) * (size_t)pixels);
-    memset(sums, 0, each * (size_t)(t->rows * wide));
     for (int64_t chunk = first; chunk < end; chunk++) {
         const int64_t image = chunk / of_image * t->images, line = chunk % of_image * t->lines;
         FN(taps_chunk)(t, x, dy, image, MIN(t->images, s->n - image), line,
@@ -254,7 +253,24 @@ static void FN(taps_of_chunks)(const FN(taps) *t, const real *x, const real *dy,
 #define TAPS_PARTS 16
 #define TAPS_SHARED_SUMS (1 << 16)
 
+/* Of one tap without strides x and dy are alike: with x turned instead of dy, sums are dW as it lies. */
+static int FN(gradient_in_place)(const convolution_args *s, const real *dy, real *dweight) {
+    convolution_args turned = *s;
+    turned.channels = s->outputs;
+    turned.outputs = s->channels;
+    const int64_t size = s->size[0] * s->size[1];
+    if (s->kernel[0] * s->kernel[1] != 1 || size != s->out[0] * s->out[1]) return 0;
+    const FN(taps) t = FN(taps_of)(&turned);
+    if (t.copied || t.vectors * LANES != t.out || t.rows * t.out <= TAPS_SHARED_SUMS) return 0;
+    const int64_t chunks = (s->n + t.images - 1) / t.images * ((s->out[0] + t.lines - 1) / t.lines);
+    for (int64_t g = 0; g < s->group; g++)
+        FN(taps_of_chunks)(&t, dy + g * t.in * size, (const real *)s->x + g * t.out * size, 0, chunks,
+                           dweight + g * t.in * t.out);
+    return 1;
+}
+
 static void FN(gradient_by_taps)(const convolution_args *s, const real *dy, real *dweight) {
+    if (FN(gradient_in_place)(s, dy, dweight)) return;
     const FN(taps) t = FN(taps_of)(s);
     const int64_t size = s->size[0] * s->size[1], plane = s->out[0] * s->out[1];
     const int64_t count = t.rows * t.vectors * LANES;
@@ -266,9 +282,11 @@ static void FN(gradient_by_taps)(const convolution_args *s, const real *dy, real
     for (int64_t g = 0; g < s->group; g++) {
         const real *x = (const real *)s->x + g * t.in * size, *error = dy + g * t.out * plane;
         PARALLEL_FOR(parts > 1 ? s->n * plane * count / 16 : 0)
-        for (int64_t part = 0; part < parts; part++)
+        for (int64_t part = 0; part < parts; part++) {
+            memset(sums + part * count, 0, sizeof(real) * (size_t)count);
             FN(taps_of_chunks)(&t, x, error, chunks * part / parts, chunks * (part + 1) / parts,
                                sums + part * count);
+        }
         for (int64_t part = 1; part < parts; part++)
             for (int64_t i = 0; i < count; i++) sums[i] += sums[part * count + i];
         FN(add_turned)(&t, sums, dweight + g * t.out * t.rows);
