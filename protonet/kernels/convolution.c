@@ -99,14 +99,12 @@ static int FN(can_go)(const convolution_args *s, const FN(extent) *e, int64_t wa
 
 /* The ways that a turned convolution can go, too, or else WAY_COLUMNS. */
 static int64_t FN(plain_way)(const convolution_args *s) {
-    if (FN(strassen_pays)(s)) return WAY_STRASSEN;
     if (FN(pixelwise_pays)(s)) return WAY_PIXELS;
     return FN(direct_pays)(s) ? WAY_DIRECT : WAY_COLUMNS;
 }
 
 static void FN(plain_pack)(const convolution_args *s, int64_t way, int turned, real *packed) {
     switch (way) {
-        case WAY_STRASSEN: FN(strassen_pack)(s, turned, packed); break;
         case WAY_PIXELS: FN(pixelwise_pack)(s, turned, packed); break;
         case WAY_DIRECT: FN(direct_pack)(s, turned, packed); break;
     }
@@ -114,7 +112,6 @@ static void FN(plain_pack)(const convolution_args *s, int64_t way, int turned, r
 
 static void FN(plain_convolve)(const convolution_args *s, int64_t way, const real *packed) {
     switch (way) {
-        case WAY_STRASSEN: FN(strassen_convolve)(s, packed); break;
         case WAY_PIXELS: FN(pixelwise_convolve)(s, packed); break;
         case WAY_DIRECT: FN(direct_convolve)(s, packed); break;
     }
@@ -129,6 +126,7 @@ static int64_t FN(way_of)(const convolution_args *s, const FN(extent) *e) {
     if (FN(tiles_pay)(s)) return WAY_TILES;
     if (FN(small_pays)(s)) return WAY_SMALL;
     if (FN(forward_by_winograd)(s, e)) return WAY_WINOGRAD;
+    if (FN(strassen_pays)(s)) return WAY_STRASSEN;
     return FN(plain_way)(s);
 }
 
@@ -155,7 +153,7 @@ static void FN(way_pack)(const convolution_args *s, const FN(extent) *e, int64_t
         case WAY_TILES: FN(tiled_filters)(s, packed); break;
         case WAY_SMALL: FN(small_pack)(s, packed); break;
         case WAY_WINOGRAD: FN(winograd_pack_groups)(s, 0, packed); break;
-        case WAY_STRASSEN:
+        case WAY_STRASSEN: FN(strassen_pack)(s, packed); break;
         case WAY_PIXELS:
         case WAY_DIRECT: FN(plain_pack)(s, way, 0, packed); break;
         case WAY_COLUMNS: FN(pack_groups)(s, e, packed); break;
@@ -169,6 +167,10 @@ KERNEL(convolution_pack) {
     convolution_args shape = a->shape; /* as it will be gone, with the weights packed */
     shape.packed = size;
     size[1] = FN(way_of)(&shape, &e);
+    if (size[1] == WAY_STRASSEN && !FN(strassen_holds)(&shape)) {
+        shape.mixes = 0;
+        size[1] = FN(way_of)(&shape, &e);
+    }
     size[0] = FN(way_size)(&a->shape, &e, size[1]);
     if (a->packed) FN(way_pack)(&a->shape, &e, size[1], a->packed);
 }
@@ -199,7 +201,7 @@ KERNEL(convolution) {
     }
     switch (way) {
         case WAY_SMALL: FN(small_convolve)(a, packed); return;
-        case WAY_STRASSEN:
+        case WAY_STRASSEN: FN(strassen_convolve)(a, packed); return;
         case WAY_PIXELS:
         case WAY_DIRECT: FN(plain_convolve)(a, way, packed); return;
     }

@@ -83,6 +83,7 @@ typedef struct {
     int64_t pool; /* 1: y is the greatest of each 2×2 outputs, for ways that can: out even, no residual */
     int64_t tiles; /* 1: packed weights may be multiplied by AMX tiles (amx.h), with their error */
     int64_t way; /* if not 0: the one to go, where that can be and weights are packed */
+    int64_t mixes; /* 1: packed weights may be sums of several channels' (strassen.c), with their error */
 } convolution_args;
 /* As kernels.WAYS has them. */
 enum { WAY_AS_THEY_ARE, WAY_WINOGRAD, WAY_PIXELS, WAY_DIRECT, WAY_COLUMNS, WAY_TILES, WAY_STRIPS,

@@ -101,7 +101,16 @@ INLINE int FN(is_of_dots)(const matmul_args *a) {
 static void FN(dots)(const matmul_args *s, const FN(finish) *finish) {
     const int64_t blocks = (s->n + DOT_B - 1) / DOT_B, parts = (s->m + DOT_A - 1) / DOT_A;
     const real *bias = s->column_bias, beta = (real)s->beta;
-    const uint8_t *shorter = FN(short_pays)(s) ? s->packed : NULL;
+    const uint8_t *shorter = NULL;
+    const real *a = s->a;
+    int64_t a_row = s->a_row;
+#if HAS_SHORT
+    if (FN(short_pays)(s) && s->packed) {
+        shorter = s->packed;
+        a = FN(scaled_rows)(s);
+        a_row = s->k;
+    }
+#endif
     PARALLEL_FOR(s->n * s->k)
     for (int64_t block = 0; block < blocks; block++) {
         /* The last block begins earlier, so that all its rows exist. */
@@ -109,7 +118,7 @@ static void FN(dots)(const matmul_args *s, const FN(finish) *finish) {
         for (int64_t part = 0; part < parts; part++) {
             const int64_t from = s->m * part / parts, end = s->m * (part + 1) / parts;
             real sums[DOT_A * DOT_B + LANES];
-            const FN(dot_rows) d = {s->k, s->a_row, s->b_column, (const real *)s->a + from * s->a_row,
+            const FN(dot_rows) d = {s->k, a_row, s->b_column, a + from * a_row,
                                     (const real *)s->b + j0 * s->b_column,
                                     shorter ? shorter + j0 * FN(short_row)(s->k) : NULL};
             FN(dots_of_rows)(end - from, &d, sums);
@@ -163,7 +172,7 @@ KERNEL(matmul_pack) {
     size[0] = size[1] = 0;
 #if HAS_SHORT
     if (FN(is_of_dots)(s) && FN(short_pays)(s)) {
-        size[0] = s->n * FN(short_row)(s->k);
+        size[0] = s->n * FN(short_row)(s->k) + s->k * (int64_t)sizeof(real);
         size[1] = 3;
         if (a->packed) FN(shorten)(s, a->packed);
         return;

@@ -1,7 +1,9 @@
 /* Weights of 20 bits, for products of few rows, which take as long as reading the weights: SHORT_BLOCK
  * of a row as whole numbers of at most 2^19 - 1 times a factor, so that each errs by at most 2^-20 of
- * the largest. Two vectors of numbers are LANES upper 16 bits each, then LANES bytes with the lower
- * 4 of both. A row has its numbers, then its factors. */
+ * the largest. Inputs that differ in scale have weights that do, so columns are brought to one scale
+ * first, by powers of two that inputs are multiplied by. Two vectors of numbers are LANES upper 16
+ * bits each, then LANES bytes with the lower 4 of both. A row has its numbers, then its factors;
+ * behind all rows are the columns' scales. */
 
 #define SHORT_BLOCK 256
 #define SHORT_MOST 524287
@@ -46,15 +48,26 @@ INLINE int64_t FN(short_row)(int64_t k) {
 }
 
 #if HAS_SHORT
-/* Up to SHORT_BLOCK elements, `step` apart; returns their factor: NaN if one is no number, 0 if all are
- * so small that it would be none. */
-static real FN(shorten_block)(const real *from, int64_t step, int64_t count, uint8_t *to) {
+/* The largest of each column first … end - 1, as the power of two that is not less; or 1. */
+static void FN(column_scales)(const matmul_args *s, int64_t first, int64_t end, real *scales) {
+    for (int64_t i = first; i < end; i++) scales[i] = 0;
+    for (int64_t j = 0; j < s->n; j++) {
+        const real *row = (const real *)s->b + j * s->b_column;
+        for (int64_t i = first; i < end; i++)
+            scales[i] = fabsf(row[i]) > scales[i] ? fabsf(row[i]) : scales[i];
+    }
+    for (int64_t i = first; i < end; i++) {
+        int exponent;
+        frexpf(scales[i], &exponent);
+        scales[i] = scales[i] > 0 && isfinite(scales[i]) ? ldexpf(1, MIN(126, MAX(-126, exponent))) : 1;
+    }
+}
+
+/* Up to SHORT_BLOCK elements by their columns' scales; returns their factor: NaN if one is no number. */
+static real FN(shorten_block)(const real *from, const real *scales, int64_t count, uint8_t *to) {
     union { real value[SHORT_BLOCK]; uint32_t bits[SHORT_BLOCK]; int32_t number[SHORT_BLOCK]; } of = {{0}};
+    for (int64_t i = 0; i < count; i++) of.value[i] = from[i] / scales[i];
     uint32_t greatest = 0;
-    if (step == 1)
-        memcpy(of.value, from, sizeof(real) * (size_t)count);
-    else
-        for (int64_t i = 0; i < count; i++) of.value[i] = from[i * step];
     for (int64_t i = 0; i < SHORT_BLOCK; i++) greatest = MAX(greatest, of.bits[i] & 0x7fffffff);
     real most;
     memcpy(&most, &greatest, sizeof most);
@@ -74,18 +87,36 @@ static real FN(shorten_block)(const real *from, int64_t step, int64_t count, uin
     return factor;
 }
 
+INLINE real *FN(short_scales)(const matmul_args *s, const void *packed) {
+    return (real *)((uintptr_t)packed + (size_t)(s->n * FN(short_row)(s->k)));
+}
+
 /* B's columns as rows of short weights. */
 static void FN(shorten)(const matmul_args *s, uint8_t *packed) {
     const int64_t row = FN(short_row)(s->k), blocks = FN(short_blocks)(s->k);
+    real *scales = FN(short_scales)(s, packed);
+    PARALLEL_FOR(s->n * s->k)
+    for (int64_t b = 0; b < blocks; b++)
+        FN(column_scales)(s, b * SHORT_BLOCK, MIN(s->k, (b + 1) * SHORT_BLOCK), scales);
     PARALLEL_FOR(s->n * s->k)
     for (int64_t j = 0; j < s->n; j++) {
         uint8_t *to = packed + j * row;
         real *factors = (real *)(to + blocks * SHORT_BLOCK * 5 / 2);
         const real *from = (const real *)s->b + j * s->b_column;
         for (int64_t b = 0, at = 0; b < blocks; b++, at += SHORT_BLOCK)
-            factors[b] = FN(shorten_block)(from + at * s->b_row, s->b_row, MIN(SHORT_BLOCK, s->k - at),
+            factors[b] = FN(shorten_block)(from + at, scales + at, MIN(SHORT_BLOCK, s->k - at),
                                            to + at * 5 / 2);
     }
+}
+
+/* A's rows as the packed B takes them, k apart. */
+static const real *FN(scaled_rows)(const matmul_args *s) {
+    const real *scales = FN(short_scales)(s, s->packed);
+    real *scaled = workspace(WORKSPACE_PACK_A, sizeof(real) * (size_t)(s->m * s->k));
+    for (int64_t i = 0; i < s->m; i++)
+        for (int64_t k = 0; k < s->k; k++)
+            scaled[i * s->k + k] = ((const real *)s->a)[i * s->a_row + k] * scales[k];
+    return scaled;
 }
 
 /* to[i * DOT_B + j] = row i of a times row j of b, rows of short weights. */

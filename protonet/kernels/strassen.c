@@ -8,12 +8,15 @@
  *     C12 = U + S1 T1 + S4 B22          C21 = U + S3 T3 + A22 T4     C22 = U + S3 T3 + S1 T1
  *
  * Weights are packed with their sums, pixels as they are used; what is added to products is where
- * the next one's sums begin. In float32 the error is some three times that of the sum. Blocks are
- * the same for any team, and so are the bits. */
+ * the next one's sums begin. Blocks are the same for any team, and so are the bits.
+ *
+ * In float32 the error is some three times that of the sum, of the largest channels in a block for all
+ * of them: so it is for weights whose channels are of a scale, and for those who allow it. */
 
 #define STRASSEN_STEPS 7
 #define STRASSEN_ROW ((TILE_ROWS + LANES - 1) / LANES * LANES) /* a tile's pixels, in whole vectors */
 #define STRASSEN_PAIRS 64
+#define STRASSEN_SPREAD 64 /* of the channels' largest weights, at most */
 #define STRASSEN_BYTES (768 << 10) /* of pixels, which stay in the second cache */
 
 /* One group's convolution. */
@@ -60,13 +63,13 @@ static void FN(strassen_block)(const FN(strassen) *d, const FN(filters) *f, int6
     memset(to + some * TILE_COLUMNS, 0, sizeof(real) * (size_t)((d->half - some) * TILE_COLUMNS));
 }
 
-static void FN(strassen_pack)(const convolution_args *s, int turned, real *packed) {
+static void FN(strassen_pack)(const convolution_args *s, real *packed) {
     const FN(strassen) d = FN(strassen_of)(s);
     const int64_t step = FN(strassen_weights_step)(&d);
     PARALLEL_FOR(s->outputs * d.in / 4)
     for (int64_t job = 0; job < s->group * d.units; job++) {
         const int64_t g = job / d.units, unit = job % d.units;
-        const FN(filters) f = FN(filters_of)(s, g, turned);
+        const FN(filters) f = FN(filters_of)(s, g, 0);
         real *a = workspace(WORKSPACE_PACK_A, sizeof(real) * (size_t)(4 * step + TILE_COLUMNS));
         real *to = packed + g * FN(strassen_group_size)(&d) + unit * STRASSEN_STEPS * step;
         for (int64_t block = 0; block < 4; block++)
@@ -335,7 +338,8 @@ static void FN(strassen_convolve)(const convolution_args *s, const real *packed)
 }
 
 static int FN(strassen_can)(const convolution_args *s) {
-    if (!REAL_IS_FLOAT || LANES < 4 || s->axes != 2 || s->by_columns || s->pool) return 0;
+    if (!REAL_IS_FLOAT || LANES < 4 || !s->mixes || !s->packed) return 0;
+    if (s->axes != 2 || s->by_columns || s->pool) return 0;
     return s->kernel[0] * s->kernel[1] == 1 && s->pad[0] == 0 && s->pad[1] == 0 &&
            s->channels / s->group > 1 && s->out[0] * s->out[1] > 0 &&
            (s->out[0] - 1) * s->stride[0] < s->size[0] && (s->out[1] - 1) * s->stride[1] < s->size[1];
@@ -348,4 +352,32 @@ static int FN(strassen_pays)(const convolution_args *s) {
     const int64_t pixels = s->out[0] * s->out[1];
     return FN(strassen_can)(s) && in >= 256 && out >= 256 && in * out >= 1 << 18 &&
            pixels >= 3 * TILE_ROWS && pixels <= 400;
+}
+
+/* Whether no channel's largest weight, of inputs or of outputs, is much less than another's: the error of
+ * sums would be large for it, or for the inputs that are as much larger. */
+static int FN(strassen_holds)(const convolution_args *s) {
+    const int64_t in = s->channels / s->group;
+    real *of_in = workspace(WORKSPACE_PACK_A, sizeof(real) * (size_t)in);
+    for (int64_t g = 0; g < s->group; g++) {
+        const real *weight = (const real *)s->weight + g * s->outputs / s->group * in;
+        real least = REAL_MAX, most = 0;
+        for (int64_t i = 0; i < in; i++) of_in[i] = 0;
+        for (int64_t o = 0; o < s->outputs / s->group; o++, weight += in) {
+            real of_out = 0;
+            for (int64_t i = 0; i < in; i++) {
+                const real size = weight[i] < 0 ? -weight[i] : weight[i];
+                if (!(size <= (real)1e30)) return 0; /* their sums may be no numbers */
+                of_out = MAX(of_out, size);
+                of_in[i] = MAX(of_in[i], size);
+            }
+            least = MIN(least, of_out);
+            most = MAX(most, of_out);
+        }
+        if (least * STRASSEN_SPREAD < most) return 0;
+        least = REAL_MAX;
+        for (int64_t i = 0; i < in; i++) least = MIN(least, of_in[i]);
+        if (least * STRASSEN_SPREAD < most) return 0;
+    }
+    return 1;
 }

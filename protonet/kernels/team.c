@@ -163,10 +163,10 @@ static void after_fork(void) {
     slice_count = 1;
 }
 
+__attribute__((constructor)) static void prepare_forks(void) { pthread_atfork(NULL, NULL, after_fork); }
+
 /* Called by who has the team. If no thread can be made, the others do the work. */
 static void make_helpers(int wanted) {
-    static int prepared;
-    if (!prepared) prepared = !pthread_atfork(NULL, NULL, after_fork);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the threads of the program */

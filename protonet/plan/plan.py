@@ -69,10 +69,11 @@ def compile(
     """Returns a plan that computes what the net does in TEST, faster and in less memory.
 
     `net` is a Net, whose weights are taken as they are now, or what Net takes, with `weights`.
-    The outputs, and the blobs that `keep` names, are what `run` returns. Where reading a fully
-    connected layer's weights takes longest, they are rounded to 20 bits, and where the processor
-    has AMX, products are of pairs of bfloat16: both err by some 1e-5 of a term, as Winograd's
-    transforms do anywhere; `exact` keeps weights in float32. Raises protonet.Error
+    The outputs, and the blobs that `keep` names, are what `run` returns. Fully connected weights
+    may be rounded to 20 bits, where reading them takes longest; 1×1 convolutions of many channels
+    take seven products for eight (Strassen), where weights are of a scale; and where the processor
+    has AMX, products are of pairs of bfloat16. Each errs by some 1e-5 of the largest terms, as
+    Winograd's transforms do anywhere; `exact` does without. Raises protonet.Error
     if the net is wrong, is built for TRAIN, or has no blob of a name in `keep`.
     """
     if not isinstance(net, Net):

@@ -186,7 +186,7 @@ class Product(Operation):
                 "x": x, "y": y, "weight": self.weight, "bias": self.bias,
                 "x_image": source.apart, "y_image": self.output.apart,
                 "pool": int(self.pools), "tiles": int(self.tiles), "way": self.way,
-                **shape,
+                "mixes": int(not self.exact), **shape,
             }  # fmt: skip
         inner = math.prod(source.shape[axis:])
         transposed: bool = self.layer.settings.transpose  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ __all__ = ["is_on", "quickest_way"]
 
 _SHAPE = (
     "n", "channels", "outputs", "group", "size", "out", "kernel", "stride", "pad", "dilation",
-    "x_image", "y_image", "pool", "tiles",
+    "x_image", "y_image", "pool", "tiles", "mixes",
 )  # fmt: skip
 _ROUNDS, _SECONDS = 5, 0.01  # of a way, at least
 _lock = threading.Lock()

@@ -37,7 +37,7 @@ def fields_of(name: str) -> dict[str, Any]:
     return {
         "n": n, "channels": channels, "outputs": outputs, "group": group, "axes": 2,
         "size": size, "out": out, "kernel": (kernel, kernel), "stride": (stride, stride),
-        "pad": (pad, pad), "dilation": (1, 1), "tiles": 1,
+        "pad": (pad, pad), "dilation": (1, 1), "tiles": 1, "mixes": 1,
     }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_error_of_seven_products_stays_small(
     shape = {
         "n": 1, "channels": channels, "outputs": outputs, "group": 1, "axes": 2,
         "size": (side, side), "out": (side, side), "kernel": (1, 1), "stride": (1, 1),
-        "pad": (0, 0), "dilation": (1, 1), "weight": weight,
+        "pad": (0, 0), "dilation": (1, 1), "weight": weight, "mixes": 1,
         "way": kernels.WAYS.index("strassen") + 1,
     }  # fmt: skip
     packed = packed_by(kernels.convolution_pack, shape, np.float32)
@@ -108,3 +108,27 @@ def test_error_of_seven_products_stays_small(
     kernels.convolution(x=x, y=y, packed=packed, **shape)
     expected = np.einsum("oi,nihw->nohw", weight[..., 0, 0].astype(np.float64), x)
     assert np.abs(y - expected).max() < 5e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("factor", [0, 1e-2, 1e3, 1e38, np.inf, np.nan])
+def test_weights_that_are_not_of_a_scale_are_not_mixed(isa: str, axis: int, factor: float) -> None:
+    weight = np.random.default_rng(0).normal(size=(256, 1024, 1, 1)).astype(np.float32)
+    shape = {
+        "n": 1, "channels": 1024, "outputs": 256, "group": 1, "axes": 2, "size": (14, 14),
+        "out": (14, 14), "kernel": (1, 1), "stride": (1, 1), "pad": (0, 0), "dilation": (1, 1),
+        "weight": weight, "mixes": 1,
+    }  # fmt: skip
+    strassen = kernels.WAYS.index("strassen") + 1
+
+    def way(**changed: int) -> int:
+        size = np.zeros(2, np.int64)
+        kernels.convolution_pack(shape={**shape, **changed}, size=size)
+        return int(size[1])
+
+    assert (way() == strassen) == (isa != "scalar")
+    assert way(mixes=0) != strassen
+    with np.errstate(over="ignore"):
+        np.moveaxis(weight, axis, 0)[7] *= np.float32(factor)
+    assert way() != strassen
+    assert way(way=strassen) != strassen
