@@ -37,7 +37,7 @@ INLINE void FN(load_short)(const uint8_t *from, VEC *first, VEC *second) {
 
 /* Whether reading B takes longer than what is done with it, and it may be rounded. */
 INLINE int FN(short_pays)(const matmul_args *s) {
-    return HAS_SHORT && s->rounds && s->m <= 8 && s->n * s->k >= 1 << 21;
+    return HAS_SHORT && s->rounds && s->m <= 8 && s->n * s->k >= 1 << 19;
 }
 
 INLINE int64_t FN(short_blocks)(int64_t k) { return (k + SHORT_BLOCK - 1) / SHORT_BLOCK; }

@@ -253,13 +253,15 @@ static void FN(taps_of_chunks)(const FN(taps) *t, const real *x, const real *dy,
 #define TAPS_PARTS 16
 #define TAPS_SHARED_SUMS (1 << 16)
 
-/* Of one tap without strides x and dy are alike: with x turned instead of dy, sums are dW as it lies. */
+/* Of one tap without strides x and dy are alike: with x turned instead of dy, sums are dW as it lies, which
+ * pays unless x is so much larger that turning it takes longer than turning them. */
 static int FN(gradient_in_place)(const convolution_args *s, const real *dy, real *dweight) {
     convolution_args turned = *s;
     turned.channels = s->outputs;
     turned.outputs = s->channels;
     const int64_t size = s->size[0] * s->size[1];
     if (s->kernel[0] * s->kernel[1] != 1 || size != s->out[0] * s->out[1]) return 0;
+    if ((s->channels - s->outputs) * s->n * size > 2 * s->channels * (s->outputs / s->group)) return 0;
     const FN(taps) t = FN(taps_of)(&turned);
     if (t.copied || t.vectors * LANES != t.out || t.rows * t.out <= TAPS_SHARED_SUMS) return 0;
     const int64_t chunks = (s->n + t.images - 1) / t.images * ((s->out[0] + t.lines - 1) / t.lines);
