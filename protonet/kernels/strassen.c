@@ -197,12 +197,12 @@ static FN(strassen_job) FN(strassen_job_of)(const FN(strassen_work) *w, int64_t 
 
 /* Pixels of a tile and weights of a step: the kept tile, or one of zeros, goes on with them. */
 INLINE void FN(strassen_product)(const FN(strassen) *d, const FN(strassen_job) *job, int step,
-                                 const real *weights, const real *ahead, int64_t ahead_step, real *sums) {
+                                 const real *weights, FN(ahead) ahead, real *sums) {
     static const int from[STRASSEN_STEPS] = {4, 5, 0, 1, 2, 3, 6}; /* where strassen_sums has it */
     const int lies = d->as_they_are && from[step] > 3;
     const int64_t plane = d->s->size[0] * d->s->size[1];
     const FN(point_product) p = {d->half, lies ? plane : STRASSEN_ROW, TILE_COLUMNS,
-                                 step != 0 && step != 4, ahead, ahead_step};
+                                 step != 0 && step != 4, ahead.from, ahead.step};
     const real *x = job->sums + from[step] * FN(strassen_pixels_step)(d);
     if (lies)
         x = job->image + job->begin + (step == 0 ? 0 : d->half * plane) + (step == 6 ? job->first : 0);
@@ -226,28 +226,28 @@ INLINE void FN(strassen_call)(const FN(strassen_job) *job, int panel, int tile) 
 
 /* The products in their order; weights of the next are called for meanwhile. */
 static void FN(strassen_step)(const FN(strassen) *d, const FN(strassen_job) *job, int step,
-                              const real *weights, const real *ahead, int64_t ahead_step) {
+                              const real *weights, FN(ahead) ahead) {
     const int64_t all = job->first * TILE_COLUMNS;
     real fresh[STRASSEN_TILE + VECTOR_LANES * TILE_COLUMNS]; /* read as whole vectors of pixels */
     real *a = job->kept, *b = a + STRASSEN_TILE;
     switch (step) {
         case 0: /* A11 B11 */
         case 2: /* U */
-            FN(strassen_product)(d, job, step, weights, ahead, ahead_step, a);
+            FN(strassen_product)(d, job, step, weights, ahead, a);
             break;
         case 1: /* C11 */
             FN(strassen_call)(job, 0, 0);
             memcpy(b, a, sizeof(real) * (size_t)all);
-            FN(strassen_product)(d, job, step, weights, ahead, ahead_step, b);
+            FN(strassen_product)(d, job, step, weights, ahead, b);
             FN(strassen_store)(job, b, 0, 0);
             break;
         case 3: /* U + S3 T3 */
             memcpy(b, a, sizeof(real) * (size_t)all);
-            FN(strassen_product)(d, job, step, weights, ahead, ahead_step, b);
+            FN(strassen_product)(d, job, step, weights, ahead, b);
             break;
         case 4: /* U + S1 T1, and C22 */
             FN(strassen_call)(job, 1, 1);
-            FN(strassen_product)(d, job, step, weights, ahead, ahead_step, fresh);
+            FN(strassen_product)(d, job, step, weights, ahead, fresh);
             for (int64_t i = 0; i < all; i += LANES) {
                 const VEC more = *(const VEC *)(fresh + i);
                 *(VEC *)(a + i) += more;
@@ -257,12 +257,12 @@ static void FN(strassen_step)(const FN(strassen) *d, const FN(strassen_job) *job
             break;
         case 5: /* C21 */
             FN(strassen_call)(job, 1, 0);
-            FN(strassen_product)(d, job, step, weights, ahead, ahead_step, b);
+            FN(strassen_product)(d, job, step, weights, ahead, b);
             FN(strassen_store)(job, b, 1, 0);
             break;
         case 6: /* C12 */
             FN(strassen_call)(job, 0, 1);
-            FN(strassen_product)(d, job, step, weights, ahead, ahead_step, a);
+            FN(strassen_product)(d, job, step, weights, ahead, a);
             FN(strassen_store)(job, a, 0, 1);
             break;
     }
@@ -307,8 +307,8 @@ static void FN(strassen_part)(const FN(strassen_work) *w, int64_t j0, int64_t j1
                     FN(strassen_job) job = FN(strassen_job_of)(w, pair, unit);
                     job.sums = sums + (pair - from) * a_pair;
                     job.kept = kept + (pair - from) * 2 * STRASSEN_TILE;
-                    FN(strassen_step)(d, &job, i, weights,
-                                      weights + step + (pair - first) * ahead_step * d->half, ahead_step);
+                    const real *next = weights + step + (pair - first) * ahead_step * d->half;
+                    FN(strassen_step)(d, &job, i, weights, (FN(ahead)){next, ahead_step});
                 }
         }
     }

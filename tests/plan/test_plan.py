@@ -243,6 +243,30 @@ def test_a_pool_of_pairs_becomes_part_of_the_convolution(exact: bool) -> None:
         np.testing.assert_allclose(plan.run(data=noise(*shape))["pool"], expected, atol=within)
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_inputs_that_differ_in_scale_keep_their_part(exact: bool) -> None:
+    text = """
+    layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 512 dim: 9 dim: 8 } } }
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+      convolution_param { num_output: 512 kernel_size: 1 weight_filler { type: "msra" } } }
+    layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+      inner_product_param { num_output: 40 weight_filler { type: "msra" } } }
+    """  # noqa: E501
+    net, x = net_of(text), noise(1, 512, 9, 8)
+    scales = np.where(np.arange(512) % 3, 1e3, 1)[:, None, None].astype(np.float32)
+    net.params["conv"][0].data[...] /= scales
+    net.params["ip"][0].data[...] /= np.broadcast_to(scales, (512, 9, 8)).reshape(-1)
+    made = protonet.compile(net, exact=exact).run(data=x * scales)
+    wide = (x * scales).astype(np.float64).reshape(512, -1)
+    expected = {
+        "conv": net.params["conv"][0].data.reshape(512, 512) @ wide,
+        "ip": net.params["ip"][0].data @ wide.reshape(-1),
+    }
+    for name, values in expected.items():
+        off = np.abs(made[name].reshape(values.shape) - values).max()
+        assert off < 1e-5 * np.abs(values).max()
+
+
 @pytest.mark.parametrize("model", ["resnet50", "googlenet", "vgg16"])
 def test_activations_share_memory(model: str) -> None:
     net = protonet.Net(MODELS / model / "deploy.prototxt")
