@@ -248,6 +248,11 @@ static void FN(taps_of_chunks)(const FN(taps) *t, const real *x, const real *dy,
     }
 }
 
+static int64_t FN(chunks_of)(const FN(taps) *t) {
+    const convolution_args *s = t->shape;
+    return (s->n + t->images - 1) / t->images * ((s->out[0] + t->lines - 1) / t->lines);
+}
+
 /* Where sums are small, chunks are, too: then the team shares not each, but runs of them. Their
  * number depends on the shape alone, and their sums are added in order. */
 #define TAPS_PARTS 16
@@ -264,10 +269,9 @@ static int FN(gradient_in_place)(const convolution_args *s, const real *dy, real
     if ((s->channels - s->outputs) * s->n * size > 2 * s->channels * (s->outputs / s->group)) return 0;
     const FN(taps) t = FN(taps_of)(&turned);
     if (t.copied || t.vectors * LANES != t.out || t.rows * t.out <= TAPS_SHARED_SUMS) return 0;
-    const int64_t chunks = (s->n + t.images - 1) / t.images * ((s->out[0] + t.lines - 1) / t.lines);
     for (int64_t g = 0; g < s->group; g++)
-        FN(taps_of_chunks)(&t, dy + g * t.in * size, (const real *)s->x + g * t.out * size, 0, chunks,
-                           dweight + g * t.in * t.out);
+        FN(taps_of_chunks)(&t, dy + g * t.in * size, (const real *)s->x + g * t.out * size, 0,
+                           FN(chunks_of)(&t), dweight + g * t.in * t.out);
     return 1;
 }
 
@@ -275,9 +279,7 @@ static void FN(gradient_by_taps)(const convolution_args *s, const real *dy, real
     if (FN(gradient_in_place)(s, dy, dweight)) return;
     const FN(taps) t = FN(taps_of)(s);
     const int64_t size = s->size[0] * s->size[1], plane = s->out[0] * s->out[1];
-    const int64_t count = t.rows * t.vectors * LANES;
-    const int64_t chunks =
-        (s->n + t.images - 1) / t.images * ((s->out[0] + t.lines - 1) / t.lines);
+    const int64_t count = t.rows * t.vectors * LANES, chunks = FN(chunks_of)(&t);
     const int shared = count <= TAPS_SHARED_SUMS && chunks >= TAPS_PARTS / 2;
     const int64_t parts = shared ? MIN(chunks, TAPS_PARTS) : 1;
     real *sums = workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(count * parts + LANES));
