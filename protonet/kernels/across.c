@@ -18,6 +18,11 @@ INLINE void FN(store_across)(const FN(finish) *finish, VEC slopes, VEC *a, int64
             if (finish->what != PLAIN)
                 a[i] = FN(activated)(finish, a[i], (VEC){0} + slopes[i]);
         }
+    if (channels == LANES && pixels == LANES) {
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < LANES; i++) *(VEC *)(y + at + i * plane) = a[i];
+        return;
+    }
     if (channels == LANES) {
 #pragma GCC unroll 16
         for (int64_t i = 0; i < LANES; i++) FN(store_some)(y + at + i * plane, a[i], pixels);

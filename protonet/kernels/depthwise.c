@@ -42,6 +42,14 @@ static void FN(lay_row)(const real *from, int64_t size, int64_t start, int64_t s
             *(VEC *)(to + i) = FN(every_second)(pairs[0], pairs[1], 0);
         }
         for (; i < end; i++) to[i] = from[i * 2 + start];
+    } else if (stride == 4) {
+        int64_t i = before;
+        for (; i + LANES < end; i += LANES) {
+            const VEC *fours = (const VEC *)(from + i * 4 + start);
+            *(VEC *)(to + i) = FN(every_second)(FN(every_second)(fours[0], fours[1], 0),
+                                                FN(every_second)(fours[2], fours[3], 0), 0);
+        }
+        for (; i < end; i++) to[i] = from[i * 4 + start];
     } else
         for (int64_t i = before; i < end; i++) to[i] = from[i * stride + start];
     for (int64_t i = end; i < count; i++) to[i] = 0;

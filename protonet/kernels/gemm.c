@@ -196,6 +196,11 @@ INLINE VEC FN(chosen)(FN(lanes) where, VEC a, VEC b) {
 
 /* max(value, 0), or NaN. */
 INLINE VEC FN(rectified)(VEC value) {
+#if defined(__AVX512F__) && REAL_IS_FLOAT
+    return (VEC)_mm512_max_ps(_mm512_setzero_ps(), (__m512)value); /* the second, if either is NaN */
+#elif defined(__AVX2__) && REAL_IS_FLOAT
+    return (VEC)_mm256_max_ps(_mm256_setzero_ps(), (__m256)value);
+#endif
     return (VEC)(~(FN(lanes))(value < (VEC){0}) & (FN(lanes))value);
 }
 

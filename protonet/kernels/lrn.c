@@ -2,9 +2,39 @@
  * channels, or of n×n positions). Windows are added up afresh for every element: a running sum
  * would carry the rounding of large values into small ones. */
 
-/* p[i] = s[i]^-beta. */
+#if defined(__AVX512F__) && REAL_IS_FLOAT
+/* 1 / sqrt(s) of normal numbers, within two units of the last place. */
+INLINE __m512 FN(inverse_root)(__m512 s) {
+    const __m512 r = _mm512_rsqrt14_ps(s), half = _mm512_set1_ps(0.5f);
+    const __m512 error = _mm512_fnmadd_ps(_mm512_mul_ps(s, r), r, _mm512_set1_ps(1));
+    return _mm512_fmadd_ps(_mm512_mul_ps(r, half), error, r);
+}
+
+/* How many of the first vectors of s are done: p = s^-0.75 without roots and quotients, which take most
+ * of the time; up to one with an element that is 0, infinite or no number. */
+static int64_t FN(lrn_normal)(const real *s, real *p, int64_t n) {
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const __m512 value = _mm512_loadu_ps(s + i), r = FN(inverse_root)(value);
+        if (_mm512_cmp_ps_mask(value, _mm512_set1_ps(FLT_MIN), _CMP_NGE_UQ) |
+            _mm512_cmp_ps_mask(value, _mm512_set1_ps(FLT_MAX), _CMP_NLE_UQ))
+            break;
+        _mm512_storeu_ps(p + i, _mm512_mul_ps(_mm512_mul_ps(r, r), FN(inverse_root)(r)));
+    }
+    return i;
+}
+#else
+INLINE int64_t FN(lrn_normal)(const real *s, real *p, int64_t n) {
+    (void)s, (void)p, (void)n;
+    return 0;
+}
+#endif
+
+/* p[i] = s[i]^-beta; they may be the same. */
 static void FN(lrn_factor)(const real *s, real *p, int64_t n, double beta) {
     if (beta == 0.75) {
+        const int64_t done = FN(lrn_normal)(s, p, n);
+        s += done, p += done, n -= done;
         SIMD
         for (int64_t i = 0; i < n; i++) {
             const real root = (real)sqrt(s[i]);
@@ -43,14 +73,16 @@ KERNEL(lrn_across) {
         real *scale = a->scale ? (real *)a->scale + start
                                : workspace(WORKSPACE_PARTIAL, sizeof(real) * (size_t)(a->channels * block));
         for (int64_t c = 0; c < a->channels; c++) {
-            real *s = scale + c * row;
-            for (int64_t i = 0; i < some; i++) s[i] = 0;
-            for (int64_t j = MAX(0, c - half); j < MIN(a->channels, c + half + 1); j++) {
-                const real *from = x + j * a->plane;
-                SIMD
-                for (int64_t i = 0; i < some; i++) s[i] += from[i] * from[i];
+            const int64_t from = MAX(0, c - half), end = MIN(a->channels, c + half + 1);
+            for (int64_t i = 0; i < some; i += LANES) {
+                const int64_t lanes = MIN(LANES, some - i);
+                VEC sum = {0};
+                for (int64_t j = from; j < end; j++) {
+                    const VEC value = FN(load_some)(x + j * a->plane + i, lanes);
+                    sum += value * value;
+                }
+                FN(store_some)(scale + c * row + i, k + share * sum, lanes);
             }
-            for (int64_t i = 0; i < some; i++) s[i] = k + share * s[i];
         }
         real *factor = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)block);
         for (int64_t c = 0; c < a->channels; c++) {

@@ -1,6 +1,7 @@
-/* Convolution by F(4×4, 3×3) and F(4×4, 5×5) of Winograd (Lavin and Gray 2016): 4×4 outputs from 36
- * products where the sum takes 144, or from 64 where it takes 400. Filters, then tiles of the input
- * (6×6 or 8×8), are transformed; for each point of a tile a matrix product over the channels
+/* Convolution by F(4×4, 3×3), F(4×4, 4×4) and F(4×4, 5×5) of Winograd (Lavin and Gray 2016): 4×4 outputs
+ * from 36 products where the sum takes 144, from 49 where it takes 256, or from 64 where it takes 400; of
+ * filters that step (an image's first ones, 7×7 by 2 or 11×11 by 4), likewise. Filters, then tiles of the input
+ * (6×6 to 8×8), are transformed; for each point of a tile a matrix product over the channels
  * follows; their results are transformed back. In float32 the largest error, against the outputs'
  * scale, is some ten times that of the sum (below 1e-5). */
 
@@ -150,7 +151,7 @@ INLINE void FN(greatest_of_four)(VEC *row, const VEC *below, int64_t pairs) {
 /* `count` tiles that are neighbours in a row of them, their sums a tile apart: to rows[r], four
  * outputs of each. */
 INLINE void FN(output_rows)(int taps, const FN(winograd) *w, const real *sums, int64_t count, VEC bias,
-                            VEC rows[4][4 * GROUP]) {
+                            int rectify, VEC rows[4][4 * GROUP]) {
     const int edge = FN(tile_edge)(taps);
     const int64_t step = FN(sums_step)(w), outs = FN(vectors_across)(w->out);
     for (int64_t tile = 0; tile < count; tile++, sums += outs) {
@@ -165,7 +166,10 @@ INLINE void FN(output_rows)(int taps, const FN(winograd) *w, const real *sums, i
         for (int r = 0; r < 4; r++) {
             FN(output_points)(taps, m + edge * r, 1);
 #pragma GCC unroll 4
-            for (int c = 0; c < 4; c++) rows[r][4 * tile + c] = m[edge * r + c] + bias;
+            for (int c = 0; c < 4; c++) {
+                const VEC value = m[edge * r + c] + bias;
+                rows[r][4 * tile + c] = rectify ? FN(rectified)(value) : value;
+            }
         }
     }
 }
@@ -176,19 +180,23 @@ INLINE void FN(output_tiles)(int taps, const FN(winograd) *w, int64_t first, int
                              int64_t end, int64_t o, const real *sums) {
     const int64_t some = MIN(LANES, w->out - o), outs = FN(vectors_across)(w->out);
     const int64_t image = (first + row) / w->down, top = (first + row) % w->down * 4;
-    const int64_t step = w->pool ? 2 : 1, height = w->out_height / step, width = w->out_width / step;
+    const int64_t halved = w->pool != 0, step = 1 + halved;
+    const int64_t height = w->out_height >> halved, width = w->out_width >> halved;
+    const int rectify = w->finish.what == RECTIFY && !w->finish.residual && !w->pool;
+    FN(finish) finish = w->finish;
+    if (rectify) finish.what = PLAIN; /* by then it is done */
     const VEC bias = w->bias ? FN(load_some)(w->bias + o, some) : (VEC){0};
     const VEC slopes = FN(slopes_across)(&w->finish, o, some);
     for (; tile < end; tile += GROUP) {
         const int64_t count = MIN(GROUP, end - tile);
-        const int64_t columns = MIN(4 * count, w->out_width - 4 * tile) / step;
+        const int64_t columns = MIN(4 * count, w->out_width - 4 * tile) >> halved;
         VEC rows[4][4 * GROUP];
-        FN(output_rows)(taps, w, sums + (row * w->across + tile) * outs + o, count, bias, rows);
+        FN(output_rows)(taps, w, sums + (row * w->across + tile) * outs + o, count, bias, rectify, rows);
         for (int64_t r = 0; r < MIN(4, w->out_height - top); r += step) {
             if (w->pool) FN(greatest_of_four)(rows[r], rows[r + 1], columns);
-            FN(store_across)(&w->finish, slopes, rows[r], columns, some, height * width,
-                             image * w->y_image + (o * height + (top + r) / step) * width +
-                                 4 * tile / step, w->y);
+            FN(store_across)(&finish, slopes, rows[r], columns, some, height * width,
+                             image * w->y_image + (o * height + ((top + r) >> halved)) * width +
+                                 (4 * tile >> halved), w->y);
         }
     }
 }
@@ -197,10 +205,7 @@ INLINE void FN(output_tiles)(int taps, const FN(winograd) *w, int64_t first, int
 static void FN(winograd_output)(const FN(winograd) *w, int64_t first, int64_t row, int64_t t0, int64_t t1,
                                 int64_t o, const real *sums) {
     const int64_t tile = MAX(0, t0 - row * w->across), end = MIN(w->across, t1 - row * w->across);
-    if (w->taps == 3)
-        FN(output_tiles)(3, w, first, row, tile, end, o, sums);
-    else
-        FN(output_tiles)(5, w, first, row, tile, end, o, sums);
+    WITH_TAPS(w->taps, FN(output_tiles)(TAPS, w, first, row, tile, end, o, sums));
 }
 #undef GROUP
 
@@ -309,21 +314,19 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
 }
 
 static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) {
-    if (!REAL_IS_FLOAT || LANES < 4 || s->axes != 2 || s->by_columns || in < 16 || out < 16) return 0;
-    if (s->n * s->out[0] * s->out[1] == 0) return 0;
-    for (int axis = 0; axis < 2; axis++)
-        if (s->kernel[axis] != s->kernel[0] || s->stride[axis] != 1 || s->dilation[axis] != 1) return 0;
-    return s->kernel[0] == 3 || s->kernel[0] == 5;
+    if (!REAL_IS_FLOAT || LANES < 4 || in * FN(phases_in)(s) < 12 || out < 16) return 0;
+    return s->n * s->out[0] * s->out[1] > 0 && FN(edge_taps)(s);
 }
 
 /* The time of all images of a group, in multiply-adds of vectors, as measured. */
-static double FN(winograd_cost)(const convolution_args *s, int64_t in, int64_t out, int64_t height,
-                                int64_t width) {
+static double FN(winograd_cost)(const convolution_args *s, int64_t channels, int64_t out,
+                                int64_t height, int64_t width) {
+    const int64_t in = channels * FN(phases_in)(s);
     const double lanes = (double)LANES, both = (double)(in * out);
     const int64_t down = (height + 3) / 4, across = (width + 3) / 4, tiles = s->n * down * across;
     const int64_t inputs = s->n * ((down + 1) * (across + 1) + LANES - 1) / LANES;
     const int64_t columns = (tiles + LANES - 1) / LANES * LANES;
-    const double points = FN(tile_size)((int)s->kernel[0]);
+    const double points = FN(tile_size)(FN(edge_taps)(s));
     const double products = points * (double)(in * FN(vectors_across)(out) * tiles) / lanes / 0.9;
     const double tiling = points * (double)(14 * in * inputs + 11 * out * (columns / LANES));
     const double filters = points * both * (s->packed ? 1.0 / 9 : 1.5); /* reading or making them */
@@ -344,9 +347,9 @@ static int FN(winograd_pays)(const convolution_args *s, int64_t in, int64_t out,
 
 /* Bytes of all groups' filters, transformed and packed. */
 static int64_t FN(winograd_groups_size)(const convolution_args *s, int back) {
-    const int64_t in = (back ? s->outputs : s->channels) / s->group;
+    const int64_t in = (back ? s->outputs : s->channels) / s->group * FN(phases_in)(s);
     const int64_t out = (back ? s->channels : s->outputs) / s->group;
-    const int taps = (int)s->kernel[0];
+    const int taps = FN(edge_taps)(s);
     return (int64_t)sizeof(real) * s->group * FN(winograd_filters_size)(taps, out, in);
 }
 
@@ -357,13 +360,13 @@ static FN(winograd_source) FN(winograd_source_of)(const convolution_args *s, int
     const int64_t all = s->kernel[0] * s->kernel[1];
     const real *weight = (const real *)s->weight + g * in * out * all;
     return (FN(winograd_source)){weight, weight + in * out * all, back ? all : in * all,
-                                 back ? out * all : all, back};
+                                 back ? out * all : all, back, s->kernel[0], s->stride[0]};
 }
 
 static void FN(winograd_pack_groups)(const convolution_args *s, int back, real *filters) {
-    const int64_t in = (back ? s->outputs : s->channels) / s->group;
+    const int64_t in = (back ? s->outputs : s->channels) / s->group * FN(phases_in)(s);
     const int64_t out = (back ? s->channels : s->outputs) / s->group;
-    const int taps = (int)s->kernel[0];
+    const int taps = FN(edge_taps)(s);
     for (int64_t g = 0; g < s->group; g++) {
         const FN(winograd_source) f = FN(winograd_source_of)(s, back, g);
         FN(winograd_filters)(taps, &f, out, in, filters + g * FN(winograd_filters_size)(taps, out, in));
@@ -372,13 +375,14 @@ static void FN(winograd_pack_groups)(const convolution_args *s, int back, real *
 
 /* y = x convolved, group by group; or, turned round, dx from dy: then x and y are they. */
 static void FN(winograd_convolve)(const convolution_args *s, int back, const real *x, real *y) {
-    const int64_t inputs = back ? s->outputs : s->channels, in = inputs / s->group;
+    const int64_t inputs = back ? s->outputs : s->channels, channels = inputs / s->group;
+    const int64_t in = channels * FN(phases_in)(s);
     const int64_t outputs = back ? s->channels : s->outputs, out = outputs / s->group;
     const int64_t *from = back ? s->out : s->size, *to = back ? s->size : s->out;
     const int64_t x_image = !back && s->x_image ? s->x_image : inputs * from[0] * from[1];
     const int64_t plane = to[0] * to[1] / (!back && s->pool ? 4 : 1);
     const int64_t y_image = !back && s->y_image ? s->y_image : outputs * plane;
-    const int taps = (int)s->kernel[0];
+    const int taps = FN(edge_taps)(s);
     const int64_t size = FN(winograd_filters_size)(taps, out, in);
     const int64_t tiles = s->n * ((to[0] + 3) / 4) * ((to[1] + 3) / 4);
     const real *filters = back ? NULL : s->packed;
@@ -389,8 +393,8 @@ static void FN(winograd_convolve)(const convolution_args *s, int back, const rea
     }
     for (int64_t g = 0; g < s->group; g++) {
         const int64_t at = g * out * plane;
-        FN(winograd) w = {.taps = taps, .points = FN(tile_size)(taps),
-                          .x = x + g * in * from[0] * from[1],
+        FN(winograd) w = {.taps = taps, .points = FN(tile_size)(taps), .stride = s->stride[0],
+                          .x = x + g * channels * from[0] * from[1],
                           .bias = !back && s->bias ? (const real *)s->bias + g * out : NULL,
                           .filters = filters ? filters + g * size : NULL,
                           .source = FN(winograd_source_of)(s, back, g),

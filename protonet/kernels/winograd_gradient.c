@@ -20,13 +20,9 @@ INLINE void FN(gradient_tile)(int taps, const real *lines, int64_t size, int64_t
 /* The 4×4 tiles of one channel of dy in a block, transformed. */
 static void FN(winograd_gradient)(const FN(winograd) *w, int64_t first, int64_t rows,
                                   int64_t channel, FN(points_place) place) {
-    const real *start = w->y + channel * w->out_height * w->out_width;
-    if (w->taps == 3)
-        FN(transform_tiles)(3, w, start, w->y_image, w->out_height, w->out_width, 0, 0, 0,
-                            FN(gradient_tile), first, rows, place);
-    else
-        FN(transform_tiles)(5, w, start, w->y_image, w->out_height, w->out_width, 0, 0, 0,
-                            FN(gradient_tile), first, rows, place);
+    const FN(planes) planes = {w->y + channel * w->out_height * w->out_width, w->y_image, w->out_height,
+                               w->out_width, 0, 0, 1};
+    WITH_TAPS(w->taps, FN(transform_tiles)(TAPS, w, &planes, 0, FN(gradient_tile), first, rows, place));
 }
 
 /* `count` filters, `step` apart, += the sums of their points, which are `size` apart, transformed
@@ -56,10 +52,8 @@ static void FN(winograd_taps)(int taps, const real *sums, int64_t rows, int64_t 
     const int64_t size = rows * columns;
     PARALLEL_FOR(size * FN(tile_size)(taps))
     for (int64_t row = 0; row < rows; row++)
-        if (taps == 3)
-            FN(add_taps)(3, sums + row * columns, size, columns, dweight + row * row_step, step);
-        else
-            FN(add_taps)(5, sums + row * columns, size, columns, dweight + row * row_step, step);
+        WITH_TAPS(taps, FN(add_taps)(TAPS, sums + row * columns, size, columns, dweight + row * row_step,
+                                     step));
 }
 
 /* What blocks of a product of so many rows and columns hold. */
@@ -107,10 +101,7 @@ static void FN(gradient_by_parts)(int taps, const FN(gradient_sums) *g, real *dw
         for (int64_t row = 0; row < rows; row++) {
             const real *from = sums + row * columns;
             real *to = dweight + (r + row) * row_step + c * step;
-            if (taps == 3)
-                FN(add_taps)(3, from, size, columns, to, step);
-            else
-                FN(add_taps)(5, from, size, columns, to, step);
+            WITH_TAPS(taps, FN(add_taps)(TAPS, from, size, columns, to, step));
         }
     }
 }
@@ -155,19 +146,38 @@ static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
     FN(winograd_taps)(w->taps, sums, g.height, g.breadth, dweight, row_step, step);
 }
 
+/* Filters of `channels` (outputs × inputs) += what their phases' have. */
+static void FN(gather_phases)(const real *phases, int taps, int64_t channels, int64_t kernel,
+                              int64_t stride, real *filters) {
+    for (int64_t at = 0; at < channels * stride * stride; at++)
+        for (int64_t tap = 0; tap < taps * taps; tap++, phases++) {
+            const int64_t phase = at % (stride * stride);
+            const int64_t to = FN(tap_of_phase)(kernel, stride, phase, tap / taps, tap % taps);
+            if (to >= 0) filters[at / (stride * stride) * kernel * kernel + to] += *phases;
+        }
+}
+
 /* dweight += the filters' gradient. */
 static void FN(winograd_weight)(const convolution_args *s, const real *dy, real *dweight) {
-    const int64_t in = s->channels / s->group, out = s->outputs / s->group;
+    const int64_t channels = s->channels / s->group, out = s->outputs / s->group;
     const int64_t size = s->size[0] * s->size[1], out_size = s->out[0] * s->out[1];
-    const int taps = (int)s->kernel[0];
-    for (int64_t g = 0; g < s->group; g++) {
+    const int64_t in = channels * FN(phases_in)(s), kernel = s->kernel[0];
+    const int taps = FN(edge_taps)(s);
+    for (int64_t g = 0; g < s->group; g++, dweight += channels * out * kernel * kernel) {
+        real *sum = dweight;
+        if (s->stride[0] > 1) {
+            const size_t bytes = sizeof(real) * (size_t)(in * out * taps * taps);
+            sum = workspace(WORKSPACE_RESULT, bytes);
+            memset(sum, 0, bytes);
+        }
         FN(winograd) w = {.taps = taps, .points = FN(tile_size)(taps),
-                          .x = (const real *)s->x + g * in * size,
+                          .stride = s->stride[0], .x = (const real *)s->x + g * channels * size,
                           .y = (real *)dy + g * out * out_size, .n = s->n, .in = in, .out = out,
                           .x_image = s->channels * size, .y_image = s->outputs * out_size,
                           .height = s->size[0], .width = s->size[1], .out_height = s->out[0],
                           .out_width = s->out[1], .top = s->pad[0], .left = s->pad[1],
                           .down = (s->out[0] + 3) / 4, .across = (s->out[1] + 3) / 4};
-        FN(winograd_weight_blocks)(&w, dweight + g * in * out * taps * taps);
+        FN(winograd_weight_blocks)(&w, sum);
+        if (s->stride[0] > 1) FN(gather_phases)(sum, taps, out * channels, kernel, s->stride[0], dweight);
     }
 }

@@ -1,9 +1,25 @@
-/* The transforms of Winograd's convolutions F(4, 3) and F(4, 5) along one axis (Lavin and Gray 2016):
- * values of polynomials at the points 0, 1, -1, 2, -2, (1/2, -1/2,) ∞, of which a tile's edge has
- * 6 or 8; over values `step` apart, where nothing else is said in place. */
+/* The transforms of Winograd's convolutions F(4, 3), F(4, 4) and F(4, 5) along one axis (Lavin and Gray
+ * 2016): values of polynomials at the points 0, 1, -1, 2, -2, then of 4 taps -1/2, of 5 taps 1/2 and
+ * -1/2, and ∞: a tile's edge has 6, 7 or 8; over values `step` apart, where nothing else is said in
+ * place. */
 
 #define MOST_TAPS 5
 #define MOST_POINTS 64
+
+/* `call` with the number of taps as the constant TAPS. */
+#define WITH_TAPS(taps, call)                 \
+    do {                                      \
+        if ((taps) == 3) {                    \
+            enum { TAPS = 3 };                \
+            call;                             \
+        } else if ((taps) == 4) {             \
+            enum { TAPS = 4 };                \
+            call;                             \
+        } else {                              \
+            enum { TAPS = 5 };                \
+            call;                             \
+        }                                     \
+    } while (0)
 
 /* Points along a tile's edge. */
 INLINE int FN(tile_edge)(int taps) { return taps + 3; }
@@ -11,11 +27,22 @@ INLINE int FN(tile_size)(int taps) { return FN(tile_edge)(taps) * FN(tile_edge)(
 
 /* A tile's edge of the input to its points. */
 INLINE void FN(input_points)(int taps, VEC *d, int step) {
-    const VEC d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
-    const VEC d5 = d[5 * step];
-    if (taps == 3) {
+    VEC d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
+    VEC d5 = d[5 * step];
+    if (taps == 4) { /* the other points' polynomials have the factor x + 1/2 */
+        const real half = (real)0.5;
+        const VEC d6 = d[6 * step], lone = 4 * d1 - 5 * d3 + d5;
+        d0 = half * d0 + d1;
+        d1 = half * d1 + d2;
+        d2 = half * d2 + d3;
+        d3 = half * d3 + d4;
+        d4 = half * d4 + d5;
+        d[6 * step] = half * d5 + d6 + 4 * d1 - 5 * d3;
+        d[5 * step] = lone;
+    }
+    if (taps < 5) {
         const VEC even = d4 - 4 * d2, odd = d3 - 4 * d1, near = d4 - d2, far = 2 * (d3 - d1);
-        d[5 * step] += 4 * d1 - 5 * d3;
+        if (taps == 3) d[5 * step] += 4 * d1 - 5 * d3;
         d[0] = 4 * d0 - 5 * d2 + d4;
         d[step] = even + odd;
         d[2 * step] = even - odd;
@@ -44,6 +71,13 @@ INLINE void FN(output_points)(int taps, VEC *m, int step) {
     const VEC two = m[3 * step] + m[4 * step], third = m[3 * step] - m[4 * step];
     const VEC last = m[(taps + 2) * step];
     VEC y0 = m[0] + one + two, y1 = other + 2 * third, y2 = one + 4 * two, y3 = other + 8 * third;
+    if (taps == 4) {
+        const VEC lone = m[5 * step];
+        y0 += lone;
+        y1 -= (real)0.5 * lone;
+        y2 += (real)0.25 * lone;
+        y3 -= (real)0.125 * lone;
+    }
     if (taps == 5) {
         const VEC half = m[5 * step] + m[6 * step], fifth = m[5 * step] - m[6 * step];
         y0 += half;
@@ -68,6 +102,15 @@ INLINE void FN(filter_points)(int taps, const VEC *g, int step, VEC *u, int u_st
         u[2 * u_step] = ends + middle;
         u[3 * u_step] = mixed + half;
         u[4 * u_step] = mixed - half;
+    } else if (taps == 4) {
+        const VEC even = g0 + g2, odd = g1 + last, far = g0 + 4 * g2, wide = 2 * g1 + 8 * last;
+        const VEC lone = 16 * g0 - 8 * g1 + 4 * g2 - 2 * last;
+        u[0] = (real)0.5 * g0;
+        u[u_step] = (even + odd) * (real)(-1.0 / 9);
+        u[2 * u_step] = (even - odd) * (real)(1.0 / 3);
+        u[3 * u_step] = (far + wide) * (real)(1.0 / 60);
+        u[4 * u_step] = (far - wide) * (real)(-1.0 / 36);
+        u[5 * u_step] = lone * (real)(-2.0 / 45);
     } else {
         const VEC g3 = g[3 * step];
         const real a = (real)(-2.0 / 9), b = (real)(1.0 / 90), c = (real)(2.0 / 45);
@@ -95,6 +138,7 @@ INLINE void FN(gradient_points)(int taps, const VEC *e, int step, VEC *u, int u_
     u[2 * u_step] = even - odd;
     u[3 * u_step] = far + wide;
     u[4 * u_step] = far - wide;
+    if (taps == 4) u[5 * u_step] = e0 - (real)0.5 * e1 + (real)0.25 * e2 - (real)0.125 * e3;
     if (taps == 5) {
         const VEC half = e0 + (real)0.25 * e2, fifth = (real)0.5 * e1 + (real)0.125 * e3;
         u[5 * u_step] = half + fifth;
@@ -112,6 +156,16 @@ INLINE void FN(tap_points)(int taps, const VEC *m, int step, VEC *g, int g_step)
         g[g_step] = third * (real)(1.0 / 12) - other * (real)(1.0 / 6);
         g[0] = m[0] * (real)0.25 - near + two * (real)(1.0 / 24);
         g[2 * g_step] = two * (real)(1.0 / 6) - near + last;
+        return;
+    }
+    if (taps == 4) {
+        const VEC plus = m[step] * (real)(-1.0 / 9), minus = m[2 * step] * (real)(1.0 / 3);
+        const VEC up = m[3 * step] * (real)(1.0 / 60), down = m[4 * step] * (real)(-1.0 / 36);
+        const VEC lone = m[5 * step] * (real)(-2.0 / 45), ends = plus + minus, odds = plus - minus;
+        g[0] = (real)0.5 * m[0] + ends + (up + down) + 16 * lone;
+        g[g_step] = odds + 2 * (up - down) - 8 * lone;
+        g[2 * g_step] = ends + 4 * (up + down) + 4 * lone;
+        g[3 * g_step] = odds + 8 * (up - down) - 2 * lone + last;
         return;
     }
     const VEC near = one * (real)(-2.0 / 9), near_odd = other * (real)(-2.0 / 9);

@@ -9,8 +9,9 @@ typedef struct {
     const real *filters;                    /* transformed and packed; NULL: as they are used, */
     FN(winograd_source) source;             /* from here */
     real *y;                                /* the outputs, or dy, which is only read */
-    int taps, points;                       /* of a filter along an edge, 3 or 5; of a tile */
-    int64_t n, in, out;                     /* images; channels of the group */
+    int taps, points;                       /* of a filter along an edge; of a tile */
+    int64_t stride;
+    int64_t n, in, out;                     /* images; channels of the group, all phases of the input's */
     int64_t x_image, y_image;               /* elements from one image to the next */
     int64_t height, width, out_height, out_width, top, left;
     int64_t down, across;                   /* rows of tiles of an image, tiles of a row */
@@ -48,17 +49,20 @@ INLINE void FN(split_row)(const real *padded, int64_t pitch, int64_t size, real 
 }
 #undef QUARTER
 
-/* The lines of `rows` rows of tiles, from row `top` of a plane on and `left` before its columns, with
- * `more` rows of elements behind them; 0 outside the plane. `padded` is 0 where no row is laid. */
-static void FN(split_rows)(const real *plane, int64_t height, int64_t width, int64_t top,
-                           int64_t left, int64_t rows, int more, int64_t pitch, real *padded,
-                           int64_t size, real *lines) {
-    const int64_t from = MAX(0, left), skip = MAX(0, -left);
-    const int64_t some = MAX(0, MIN(width - skip, 4 * pitch - from));
+/* A channel's planes, `image` apart, of which every stride-th row and column counts; the first is at
+ * row `top`, column `left`, of which all before the plane are 0, as all behind it. */
+typedef struct { const real *start; int64_t image, height, width, top, left, stride; } FN(planes);
+
+/* The lines of `rows` rows of tiles of an image, from row `first` on, with `more` rows of elements behind
+ * them. `padded` is 0 behind 4 pitch elements. */
+static void FN(split_rows)(const FN(planes) *p, int64_t image, int64_t first, int64_t rows, int more,
+                           int64_t pitch, real *padded, int64_t size, real *lines) {
+    const real *plane = p->start + image * p->image;
     for (int64_t r = 0; r < 4 * rows + more; r++) {
         real *to = lines + r % 4 * 4 * size + r / 4 * pitch;
-        if (top + r >= 0 && top + r < height) {
-            memcpy(padded + from, plane + (top + r) * width + skip, sizeof(real) * (size_t)some);
+        const int64_t row = (4 * first + r) * p->stride + p->top;
+        if (row >= 0 && row < p->height) {
+            FN(lay_row)(plane + row * p->width, p->width, p->left, p->stride, padded, 4 * pitch);
             FN(split_row)(padded, pitch, size, to);
         } else
             for (int q = 0; q < 4; q++)
@@ -124,9 +128,8 @@ static int64_t FN(next_tiles)(const FN(winograd) *w, int64_t rows, int gap, FN(t
     return count;
 }
 
-/* The tiles of one channel of a block: its planes begin at `start` and `image` apart. */
-INLINE void FN(transform_tiles)(int taps, const FN(winograd) *w, const real *start, int64_t image,
-                                int64_t height, int64_t width, int64_t top, int64_t left, int more,
+/* The tiles of one channel of a block. */
+INLINE void FN(transform_tiles)(int taps, const FN(winograd) *w, const FN(planes) *planes, int more,
                                 FN(tile_points) *transform, int64_t first, int64_t rows,
                                 FN(points_place) to) {
     const int gap = more > 0;
@@ -138,8 +141,7 @@ INLINE void FN(transform_tiles)(int taps, const FN(winograd) *w, const real *sta
     memset(padded, 0, sizeof(real) * (size_t)row_size);
     for (int64_t row = 0, at = 0; row < rows;) { /* the rows of one image at a time */
         const int64_t down = (first + row) % w->down, here = MIN(rows - row, w->down - down);
-        FN(split_rows)(start + (first + row) / w->down * image, height, width, 4 * down - top, left,
-                       here, more, pitch, padded, size, lines + at);
+        FN(split_rows)(planes, (first + row) / w->down, down, here, more, pitch, padded, size, lines + at);
         row += here;
         at += (here + gap) * pitch;
     }
@@ -176,12 +178,10 @@ INLINE void FN(input_tile)(int taps, const real *lines, int64_t size, int64_t pi
 /* The tiles of one channel in a block, transformed. */
 static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
                                FN(points_place) place) {
-    const real *start = w->x + channel * w->height * w->width;
-    if (w->taps == 3)
-        FN(transform_tiles)(3, w, start, w->x_image, w->height, w->width, w->top, w->left, 2,
-                            FN(input_tile), first, rows, place);
-    else
-        FN(transform_tiles)(5, w, start, w->x_image, w->height, w->width, w->top, w->left, 4,
-                            FN(input_tile), first, rows, place);
+    const int64_t phase = channel % (w->stride * w->stride);
+    const FN(planes) planes = {
+        w->x + channel / (w->stride * w->stride) * w->height * w->width, w->x_image, w->height, w->width,
+        phase / w->stride - w->top, phase % w->stride - w->left, w->stride};
+    WITH_TAPS(w->taps, FN(transform_tiles)(TAPS, w, &planes, TAPS - 1, FN(input_tile), first, rows, place));
 }
 
