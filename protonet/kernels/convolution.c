@@ -364,8 +364,9 @@ KERNEL(convolution_backward_weight) {
         return;
     }
     const int large = s->kernel[0] > 3; /* the other ways do much better then */
-    const int64_t sums = FN(tile_size)(FN(edge_taps)(s)) * FN(phases_in)(s) * e.in_group * e.out_group;
-    if (sums <= WINOGRAD_MOST_SUMS &&
+    const int64_t in = FN(phases_in)(s) * e.in_group;
+    const int64_t sums = FN(tile_size)(FN(edge_taps)(s)) * in * e.out_group;
+    if (in >= 16 && sums <= WINOGRAD_MOST_SUMS && /* fewer are not worth dy's tiles */
         FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1], large ? 1.4 : 0.7)) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;

@@ -314,7 +314,7 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
 }
 
 static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) {
-    if (!REAL_IS_FLOAT || LANES < 4 || in * FN(phases_in)(s) < 12 || out < 16) return 0;
+    if (!REAL_IS_FLOAT || LANES < 4 || in * FN(phases_in)(s) < 8 || out < 16) return 0;
     return s->n * s->out[0] * s->out[1] > 0 && FN(edge_taps)(s);
 }
 

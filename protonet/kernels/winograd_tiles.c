@@ -54,15 +54,20 @@ INLINE void FN(split_row)(const real *padded, int64_t pitch, int64_t size, real 
 typedef struct { const real *start; int64_t image, height, width, top, left, stride; } FN(planes);
 
 /* The lines of `rows` rows of tiles of an image, from row `first` on, with `more` rows of elements behind
- * them. `padded` is 0 behind 4 pitch elements. */
+ * them. `padded` is 0 where no row is laid. */
 static void FN(split_rows)(const FN(planes) *p, int64_t image, int64_t first, int64_t rows, int more,
                            int64_t pitch, real *padded, int64_t size, real *lines) {
     const real *plane = p->start + image * p->image;
+    const int64_t from = MAX(0, -p->left), skip = MAX(0, p->left);
+    const int64_t some = MAX(0, MIN(p->width - skip, 4 * pitch - from));
     for (int64_t r = 0; r < 4 * rows + more; r++) {
         real *to = lines + r % 4 * 4 * size + r / 4 * pitch;
         const int64_t row = (4 * first + r) * p->stride + p->top;
         if (row >= 0 && row < p->height) {
-            FN(lay_row)(plane + row * p->width, p->width, p->left, p->stride, padded, 4 * pitch);
+            if (p->stride == 1)
+                memcpy(padded + from, plane + row * p->width + skip, sizeof(real) * (size_t)some);
+            else
+                FN(lay_row)(plane + row * p->width, p->width, p->left, p->stride, padded, 4 * pitch);
             FN(split_row)(padded, pitch, size, to);
         } else
             for (int q = 0; q < 4; q++)
