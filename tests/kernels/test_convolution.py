@@ -55,7 +55,8 @@ CASES = [
     (2, 2, (6, 6), 2, (1, 1), (2, 1), (3, 2), (1, 1), 2),
 ]
 
-# 3×3 and 5×5 over many channels: in float32 these go by Winograd's transforms
+# 3 to 5 taps an edge, or as many for each phase of a step, over many channels: in float32 these go
+# by Winograd's transforms
 LARGE = [
     (1, 20, (40, 41), 17, (3, 3), (1, 1), (1, 1), (1, 1), 1),
     (2, 32, (30, 29), 48, (3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -64,6 +65,13 @@ LARGE = [
     (1, 20, (40, 41), 17, (5, 5), (1, 1), (2, 2), (1, 1), 1),
     (9, 40, (7, 14), 70, (5, 5), (1, 1), (0, 4), (1, 1), 1),
     (2, 96, (27, 26), 256, (5, 5), (1, 1), (2, 2), (1, 1), 2),
+    (1, 20, (40, 41), 17, (4, 4), (1, 1), (2, 1), (1, 1), 1),
+    (9, 40, (7, 14), 70, (4, 4), (1, 1), (0, 3), (1, 1), 2),
+    (2, 3, (67, 70), 40, (7, 7), (2, 2), (3, 3), (1, 1), 1),
+    (2, 6, (67, 70), 40, (8, 8), (2, 2), (0, 4), (1, 1), 1),
+    (1, 3, (103, 99), 32, (11, 11), (4, 4), (0, 2), (1, 1), 1),
+    (3, 10, (41, 37), 34, (5, 5), (2, 2), (1, 2), (1, 1), 2),
+    (2, 2, (80, 61), 18, (13, 13), (3, 3), (6, 0), (1, 1), 1),
 ]
 
 # many filters of few tiles: transformed as they are used, their gradient in parts
@@ -175,17 +183,18 @@ def test_error_of_transformed_tiles_grows_as_the_root_of_the_channels(isa, case,
         assert_close(one, other, ulps)
 
 
-@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize("taps", [3, 4, 5])
 @pytest.mark.parametrize("shape", [(1, 64, (57, 58), 64), (4, 33, (9, 9), 40)])
 def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, shape, taps):
     n, channels, size, outputs = shape
-    kernel, pad = (taps, taps), (taps // 2, taps // 2)
+    kernel, pad = (taps, taps), (taps // 2, taps // 2)  # of 4 taps the output is one larger
     problem = Problem((n, channels, size, outputs, kernel, (1, 1), pad, (1, 1), 1), np.float32)
     problem.w[...] = 0
     for o in range(outputs):
         problem.w[o, o % channels, taps // 2, taps // 2] = 1
     moved = problem.x[:, [o % channels for o in range(outputs)]]
-    assert_close(problem.forward(), moved + problem.b.reshape(1, -1, 1, 1), ulps=60)
+    found = problem.forward()[:, :, : size[0], : size[1]]
+    assert_close(found, moved + problem.b.reshape(1, -1, 1, 1), ulps=60)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "planes of more than a chunk": (2, 600, 70, (20, 31), 1, 0, 1),
     "pixels of groups": (2, 64, 130, (9, 13), 1, 0, 2),
     "pixels apart": (2, 48, 90, (9, 14), 1, 0, 1, 2),
+    "four taps": (2, 17, 20, (14, 23), 4, 2, 1),
+    "steps of two": (2, 3, 37, (33, 30), 7, 3, 1, 2),
+    "steps of three": (1, 3, 16, (35, 32), 9, 0, 1, 3),
+    "steps of four in groups": (1, 4, 36, (41, 50), 11, 2, 2, 4),
 }
 
 
@@ -87,6 +91,23 @@ def test_every_way_computes_and_stores_the_same(isa: str, name: str, way: int) -
                 np.testing.assert_array_equal(other, made[0])
     finally:
         kernels.choose_threads(before)
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 64, 7, 2, 3, 224), (3, 96, 11, 4, 0, 227), (16, 32, 4, 1, 0, 31)]
+)
+def test_filters_that_step_go_by_their_phases(isa: str, shape: tuple[int, ...]) -> None:
+    channels, outputs, kernel, stride, pad, side = shape
+    out = (side + 2 * pad - kernel) // stride + 1
+    size = np.zeros(2, np.int64)
+    weight = np.zeros((outputs, channels, kernel, kernel), np.float32)
+    fields = {
+        "n": 1, "channels": channels, "outputs": outputs, "group": 1, "axes": 2,
+        "size": (side, side), "out": (out, out), "kernel": (kernel, kernel),
+        "stride": (stride, stride), "pad": (pad, pad), "dilation": (1, 1), "weight": weight,
+    }  # fmt: skip
+    kernels.convolution_pack(shape=fields, size=size)
+    assert (size[1] == kernels.WAY_WINOGRAD) == (isa != "scalar")
 
 
 @pytest.mark.parametrize(("channels", "outputs", "side"), [(512, 512, 14), (2048, 512, 7)])
