@@ -42,6 +42,7 @@ INLINE void FN(tiles_block)(const FN(point_product) *p, int tiles, int vectors, 
     for (int64_t d = 0; d < depth; d++, x += x_step, weight += vectors * LANES) {
         VEC row[TILE_VECTORS];
         __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + p->ahead_step / 2, 0, 2);
         ahead += p->ahead_step;
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) row[v] = *(const VEC *)(weight + v * LANES);
@@ -91,7 +92,12 @@ static void FN(multiply_panel)(const FN(point_product) *p, int64_t t0, int64_t t
     const int64_t tiles = t1 - t0, parts = (tiles + TILE_ROWS - 1) / TILE_ROWS;
     for (int64_t part = 0; part < parts; part++) {
         const int64_t first = t0 + tiles * part / parts, end = t0 + tiles * (part + 1) / parts;
-        FN(multiply_tiles)(p, end - first, width / LANES, x + first, weight, y + first * p->y_step);
+        FN(point_product) q = *p;
+        if (parts <= 3) {
+            q.ahead = weight + width * p->depth + part * (width * p->depth / parts);
+            q.ahead_step = width / parts;
+        }
+        FN(multiply_tiles)(&q, end - first, width / LANES, x + first, weight, y + first * p->y_step);
     }
 }
 
