@@ -8,6 +8,7 @@
 /* A block's tiles share each read of the filters; transformed, they and the sums stay in cache. */
 #define WINOGRAD_BYTES (3 << 20)
 #define WINOGRAD_TILES 128
+#define WINOGRAD_NEAR (512 << 10)  /* of filters that the caches may still have */
 #define WINOGRAD_CHUNK (256 << 10) /* of filters that are transformed as they are used */
 
 /* ---- products ------------------------------------------------------------------------------- */
@@ -86,26 +87,36 @@ static void FN(multiply_tiles)(const FN(point_product) *p, int64_t tiles, int64_
 }
 #undef TILES
 
-/* Tiles t0 … t1 - 1 at a panel of outputs, `width` of them: y (tiles × outputs) = x × weight. */
+/* Tiles t0 … t1 - 1 at a panel of outputs, `width` of them: y (tiles × outputs) = x × weight. Each part of
+ * the tiles calls for its share of as many elements from p->ahead on. */
 static void FN(multiply_panel)(const FN(point_product) *p, int64_t t0, int64_t t1, int64_t width,
                                const real *x, const real *weight, real *y) {
     const int64_t tiles = t1 - t0, parts = (tiles + TILE_ROWS - 1) / TILE_ROWS;
     for (int64_t part = 0; part < parts; part++) {
         const int64_t first = t0 + tiles * part / parts, end = t0 + tiles * (part + 1) / parts;
         FN(point_product) q = *p;
-        if (parts <= 3) {
-            q.ahead = weight + width * p->depth + part * (width * p->depth / parts);
-            q.ahead_step = width / parts;
+        if (p->ahead) {
+            q.ahead_step = (width + parts - 1) / parts;
+            q.ahead += part * q.ahead_step * p->depth;
         }
         FN(multiply_tiles)(&q, end - first, width / LANES, x + first, weight, y + first * p->y_step);
     }
 }
 
-/* The same at all panels: y_step outputs. */
+/* The same at all panels: y_step outputs. If the filters come from memory, the next panel is called for at
+ * each. */
 static void FN(multiply_panels)(const FN(point_product) *p, int64_t t0, int64_t t1, const real *x,
-                                const real *filters, real *y) {
-    for (int64_t o = 0; o < p->y_step; o += TILE_COLUMNS)
-        FN(multiply_panel)(p, t0, t1, MIN(TILE_COLUMNS, p->y_step - o), x, filters + o * p->depth, y + o);
+                                const real *filters, int from_memory, real *y) {
+    for (int64_t o = 0; o < p->y_step; o += TILE_COLUMNS) {
+        const int64_t width = MIN(TILE_COLUMNS, p->y_step - o);
+        FN(point_product) q = *p;
+        if (from_memory) q.ahead = filters + (o + width) * p->depth;
+        FN(multiply_panel)(&q, t0, t1, width, x, filters + o * p->depth, y + o);
+    }
+}
+
+INLINE int FN(filters_from_memory)(int64_t points, int64_t in, int64_t out) {
+    return points * in * out * (int64_t)sizeof(real) > WINOGRAD_NEAR;
 }
 
 /* One point's product over the channels, for tiles t0 … t1 - 1 of a block. */
@@ -114,7 +125,7 @@ static void FN(winograd_product)(const FN(winograd) *w, int64_t point, int64_t t
     const FN(point_product) p = {w->in, w->breadth, FN(vectors_across)(w->out), 0};
     FN(multiply_panels)(&p, t0, t1, input + point * FN(input_step)(w),
                         w->filters + point * FN(filters_step)(w->out, w->in),
-                        sums + point * FN(sums_step)(w));
+                        FN(filters_from_memory)(w->points, w->in, w->out), sums + point * FN(sums_step)(w));
 }
 
 /* All points' products for outputs first … end - 1, whose filters are transformed some channels at a

@@ -153,7 +153,8 @@ static void FN(small_convolve)(const convolution_args *s, const real *packed) {
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t point = 0; point < SMALL_POINTS; point++)
             FN(multiply_panels)(&p, 0, d.tiles, input + point * input_step,
-                                packed + point * FN(filters_step)(d.out, d.in), sums + point * sums_step);
+                                packed + point * FN(filters_step)(d.out, d.in),
+                                FN(filters_from_memory)(SMALL_POINTS, d.in, d.out), sums + point * sums_step);
         const int64_t at = g * d.out * plane, vectors = d.outs / LANES;
         const FN(finish) finish = FN(group_finish)(s, g * d.out, at);
         PARALLEL_FOR(PARALLEL_FROM)
