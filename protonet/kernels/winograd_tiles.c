@@ -64,9 +64,12 @@ static void FN(split_rows)(const FN(planes) *p, int64_t image, int64_t first, in
         real *to = lines + r % 4 * 4 * size + r / 4 * pitch;
         const int64_t row = (4 * first + r) * p->stride + p->top;
         if (row >= 0 && row < p->height) {
-            if (p->stride == 1)
+            if (p->stride == 1) {
+                const real *next = plane + (row + p->height) * p->width; /* of the next channel */
+                for (int64_t at = 0; at < p->width; at += 64 / sizeof(real))
+                    __builtin_prefetch(next + at, 0, 2);
                 memcpy(padded + from, plane + row * p->width + skip, sizeof(real) * (size_t)some);
-            else
+            } else
                 FN(lay_row)(plane + row * p->width, p->width, p->left, p->stride, padded, 4 * pitch);
             FN(split_row)(padded, pitch, size, to);
         } else
