@@ -9,6 +9,7 @@
 #define WINOGRAD_BYTES (3 << 20)
 #define WINOGRAD_TILES 128
 #define WINOGRAD_NEAR (512 << 10)  /* of filters that the caches may still have */
+#define WINOGRAD_FEW 4             /* tiles that take about as long as half of them */
 #define WINOGRAD_CHUNK (256 << 10) /* of filters that are transformed as they are used */
 
 /* ---- products ------------------------------------------------------------------------------- */
@@ -103,14 +104,14 @@ static void FN(multiply_panel)(const FN(point_product) *p, int64_t t0, int64_t t
     }
 }
 
-/* The same at all panels: y_step outputs. If the filters come from memory, the next panel is called for at
- * each. */
-static void FN(multiply_panels)(const FN(point_product) *p, int64_t t0, int64_t t1, const real *x,
-                                const real *filters, int from_memory, real *y) {
-    for (int64_t o = 0; o < p->y_step; o += TILE_COLUMNS) {
-        const int64_t width = MIN(TILE_COLUMNS, p->y_step - o);
+/* The same at the panels of outputs o0 … o1 - 1 of all y_step. If the filters come from memory, the next panel
+ * is called for at each; behind the last one those of the next point, which follow. */
+static void FN(multiply_panels)(const FN(point_product) *p, int64_t t0, int64_t t1, int64_t o0, int64_t o1,
+                                const real *x, const real *filters, int from_memory, real *y) {
+    for (int64_t o = o0; o < o1; o += TILE_COLUMNS) {
+        const int64_t width = MIN(TILE_COLUMNS, o1 - o);
         FN(point_product) q = *p;
-        if (from_memory) q.ahead = filters + (o + width) * p->depth;
+        if (from_memory) q.ahead = filters + (o + width < o1 ? o + width : p->y_step + o0) * p->depth;
         FN(multiply_panel)(&q, t0, t1, width, x, filters + o * p->depth, y + o);
     }
 }
@@ -119,11 +120,11 @@ INLINE int FN(filters_from_memory)(int64_t points, int64_t in, int64_t out) {
     return points * in * out * (int64_t)sizeof(real) > WINOGRAD_NEAR;
 }
 
-/* One point's product over the channels, for tiles t0 … t1 - 1 of a block. */
+/* One point's product over the channels, for tiles t0 … t1 - 1 of a block and outputs o0 … o1 - 1. */
 static void FN(winograd_product)(const FN(winograd) *w, int64_t point, int64_t t0, int64_t t1,
-                                 const real *input, real *sums) {
+                                 int64_t o0, int64_t o1, const real *input, real *sums) {
     const FN(point_product) p = {w->in, w->breadth, FN(vectors_across)(w->out), 0};
-    FN(multiply_panels)(&p, t0, t1, input + point * FN(input_step)(w),
+    FN(multiply_panels)(&p, t0, t1, o0, o1, input + point * FN(input_step)(w),
                         w->filters + point * FN(filters_step)(w->out, w->in),
                         FN(filters_from_memory)(w->points, w->in, w->out), sums + point * FN(sums_step)(w));
 }
@@ -262,9 +263,9 @@ INLINE int64_t FN(block_size)(const FN(winograd) *w) {
     return FN(input_size)(w) + w->points * FN(sums_step)(w);
 }
 
-/* Tiles t0 … t1 - 1 of all, block by block, on this thread. */
-static void FN(winograd_tiles)(const FN(winograd) *w, int64_t t0, int64_t t1) {
-    if (t0 == t1) return;
+/* Tiles t0 … t1 - 1 of all, block by block, for outputs o0 … o1 - 1 (whole panels), on this thread. */
+static void FN(winograd_tiles)(const FN(winograd) *w, int64_t t0, int64_t t1, int64_t o0, int64_t o1) {
+    if (t0 == t1 || o0 >= o1) return;
     real *input = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)FN(block_size)(w));
     real *sums = input + FN(input_size)(w);
     const int64_t all = (t1 + w->across - 1) / w->across;
@@ -275,10 +276,11 @@ static void FN(winograd_tiles)(const FN(winograd) *w, int64_t t0, int64_t t1) {
         for (int64_t i = 0; i < w->in; i++)
             FN(winograd_input)(w, first, rows, i, FN(channel_tiles)(w, input, i));
         if (!w->filters)
-            FN(winograd_products)(w, 0, FN(vectors_across)(w->out), from, end, input, sums);
+            FN(winograd_products)(w, o0, o1, from, end, input, sums);
         else
-            for (int64_t p = 0; p < w->points; p++) FN(winograd_product)(w, p, from, end, input, sums);
-        for (int64_t o = 0; o < w->out; o += LANES)
+            for (int64_t p = 0; p < w->points; p++)
+                FN(winograd_product)(w, p, from, end, o0, o1, input, sums);
+        for (int64_t o = o0; o < MIN(o1, w->out); o += LANES)
             for (int64_t row = 0; row < rows; row++)
                 FN(winograd_output)(w, first, row, from, end, o, sums);
     }
@@ -298,7 +300,7 @@ static void FN(winograd_shared)(const FN(winograd) *w) {
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t job = 0; job < jobs; job++)
             if (w->filters)
-                FN(winograd_product)(w, job, 0, tiles, input, sums);
+                FN(winograd_product)(w, job, 0, tiles, 0, vectors * LANES, input, sums);
             else
                 FN(winograd_products)(w, vectors * job / jobs * LANES, vectors * (job + 1) / jobs * LANES,
                                       0, tiles, input, sums);
@@ -314,10 +316,20 @@ INLINE int FN(filters_prevail)(int64_t in, int64_t out, int64_t tiles) {
     return in * out > 2200 * tiles;
 }
 
-/* The team shares the tiles, which takes all filters to each thread, or every block, which takes what
- * is transformed from one to another. */
+/* The team shares the outputs, if tiles are few: each thread transforms all of them; or the tiles, which
+ * takes all filters to each thread; or every block, which takes what is transformed from one to
+ * another. */
 static void FN(winograd_blocks)(FN(winograd) *w) {
     const int64_t all = w->n * w->down, tiles = all * w->across, team = threads_count();
+    const int64_t outs = FN(vectors_across)(w->out), panels = (outs + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    if (team > 1 && tiles <= WINOGRAD_FEW && panels >= team) {
+        FN(winograd_choose)(w, all, WINOGRAD_TILES, TILE_ROWS);
+        PARALLEL_FOR(PARALLEL_FROM)
+        for (int64_t part = 0; part < team; part++)
+            FN(winograd_tiles)(w, 0, tiles, panels * part / team * TILE_COLUMNS,
+                               MIN(outs, panels * (part + 1) / team * TILE_COLUMNS));
+        return;
+    }
     if (team > 1 && FN(filters_prevail)(w->in, w->out, tiles)) {
         FN(winograd_choose)(w, all, WINOGRAD_TILES, TILE_ROWS);
         FN(winograd_shared)(w);
@@ -327,7 +339,7 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
     FN(winograd_choose)(w, MIN(all, tiles / team / w->across + 1), WINOGRAD_TILES, TILE_ROWS);
     PARALLEL_FOR(PARALLEL_FROM)
     for (int64_t part = 0; part < team; part++)
-        FN(winograd_tiles)(w, tiles * part / team, tiles * (part + 1) / team);
+        FN(winograd_tiles)(w, tiles * part / team, tiles * (part + 1) / team, 0, outs);
 }
 
 static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) {

@@ -152,7 +152,7 @@ static void FN(small_convolve)(const convolution_args *s, const real *packed) {
             FN(small_input)(&d, x + i * size, x_image, input + i * d.breadth);
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t point = 0; point < SMALL_POINTS; point++)
-            FN(multiply_panels)(&p, 0, d.tiles, input + point * input_step,
+            FN(multiply_panels)(&p, 0, d.tiles, 0, d.outs, input + point * input_step,
                                 packed + point * FN(filters_step)(d.out, d.in),
                                 FN(filters_from_memory)(SMALL_POINTS, d.in, d.out), sums + point * sums_step);
         const int64_t at = g * d.out * plane, vectors = d.outs / LANES;
