@@ -292,7 +292,8 @@ KERNEL(convolution_backward_data) {
     }
     FN(extent) e = FN(extent_of)(s);
     const int large = s->kernel[0] > 3; /* the other ways do better then */
-    if (s->stride[0] == 1 && FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1], large ? 0.85 : 0.7)) {
+    if (s->stride[0] == 1 &&
+        FN(winograd_pays)(s, e.out_group, e.in_group, s->size[0], s->size[1], large ? 0.85 : 0.7)) {
         FN(winograd_convolve)(s, 1, a->dy, a->dx);
         return;
     }
@@ -364,9 +365,9 @@ KERNEL(convolution_backward_weight) {
         return;
     }
     const int large = s->kernel[0] > 3; /* the other ways do much better then */
-    const int64_t in = FN(phases_in)(s) * e.in_group;
-    const int64_t sums = FN(tile_size)(FN(edge_taps)(s)) * in * e.out_group;
-    if (in >= 16 && sums <= WINOGRAD_MOST_SUMS && /* fewer are not worth dy's tiles */
+    const int taps = FN(edge_taps)(s);
+    const int64_t in = taps ? FN(phases_in)(s) * e.in_group : 0; /* a few are not worth dy's tiles */
+    if (in >= 16 && FN(tile_size)(taps) * in * e.out_group <= WINOGRAD_MOST_SUMS &&
         FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1], large ? 1.4 : 0.7)) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;

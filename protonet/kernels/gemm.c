@@ -200,8 +200,9 @@ INLINE VEC FN(rectified)(VEC value) {
     return (VEC)_mm512_max_ps(_mm512_setzero_ps(), (__m512)value); /* the second, if either is NaN */
 #elif defined(__AVX2__) && REAL_IS_FLOAT
     return (VEC)_mm256_max_ps(_mm256_setzero_ps(), (__m256)value);
-#endif
+#else
     return (VEC)(~(FN(lanes))(value < (VEC){0}) & (FN(lanes))value);
+#endif
 }
 
 /* Of two doubles gcc 12 cannot inline it. */

@@ -1,9 +1,9 @@
 /* Convolution by F(4×4, 3×3), F(4×4, 4×4) and F(4×4, 5×5) of Winograd (Lavin and Gray 2016): 4×4 outputs
- * from 36 products where the sum takes 144, from 49 where it takes 256, or from 64 where it takes 400; of
- * filters that step (an image's first ones, 7×7 by 2 or 11×11 by 4), likewise. Filters, then tiles of the input
- * (6×6 to 8×8), are transformed; for each point of a tile a matrix product over the channels
- * follows; their results are transformed back. In float32 the largest error, against the outputs'
- * scale, is some ten times that of the sum (below 1e-5). */
+ * from 36 products where the sum takes 144, from 49 where it takes 256, or from 64 where it takes 400;
+ * likewise of filters that step, such as an image's first ones, 7×7 by 2 or 11×11 by 4. Filters, then
+ * tiles of the input (6×6 to 8×8), are transformed; for each point of a tile a matrix product over the
+ * channels follows; their results are transformed back. In float32 the largest error, against the
+ * outputs' scale, is some ten times that of the sum (below 1e-5). */
 
 /* A block's tiles share each read of the filters; transformed, they and the sums stay in cache. */
 #define WINOGRAD_BYTES (3 << 20)
@@ -104,8 +104,8 @@ static void FN(multiply_panel)(const FN(point_product) *p, int64_t t0, int64_t t
     }
 }
 
-/* The same at the panels of outputs o0 … o1 - 1 of all y_step. If the filters come from memory, the next panel
- * is called for at each; behind the last one those of the next point, which follow. */
+/* The same at the panels of outputs o0 … o1 - 1 of all y_step. If the filters come from memory, the next
+ * panel is called for at each; at the last one the next point's, which follows. */
 static void FN(multiply_panels)(const FN(point_product) *p, int64_t t0, int64_t t1, int64_t o0, int64_t o1,
                                 const real *x, const real *filters, int from_memory, real *y) {
     for (int64_t o = o0; o < o1; o += TILE_COLUMNS) {
@@ -343,8 +343,8 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
 }
 
 static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) {
-    if (!REAL_IS_FLOAT || LANES < 4 || in * FN(phases_in)(s) < 8 || out < 16) return 0;
-    return s->n * s->out[0] * s->out[1] > 0 && FN(edge_taps)(s);
+    if (!REAL_IS_FLOAT || LANES < 4 || !FN(edge_taps)(s)) return 0;
+    return s->n * s->out[0] * s->out[1] > 0 && in * FN(phases_in)(s) >= 8 && out >= 16;
 }
 
 /* The time of all images of a group, in multiply-adds of vectors, as measured. */

@@ -2,9 +2,11 @@
  * step, its phases: they count as channels, phase (p, q) of channel c as (c stride + p) stride + q, and
  * see the taps (stride i + p, stride j + q). */
 
+#define LONGEST_STEP 4 /* phases take memory each */
+
 /* Taps along an edge of such a filter; 0 where Winograd's transforms are not for it. */
 static int FN(edge_taps)(const convolution_args *s) {
-    if (s->axes != 2 || s->by_columns) return 0;
+    if (s->axes != 2 || s->by_columns || s->stride[0] > LONGEST_STEP) return 0;
     for (int axis = 0; axis < 2; axis++)
         if (s->kernel[axis] != s->kernel[0] || s->stride[axis] != s->stride[0] || s->dilation[axis] != 1)
             return 0;
