@@ -5,10 +5,11 @@
  * channels follows; their results are transformed back. In float32 the largest error, against the
  * outputs' scale, is some ten times that of the sum (below 1e-5). */
 
-/* A block's tiles share each read of the filters; transformed, they and the sums stay in cache. */
-#define WINOGRAD_BYTES (3 << 20)
+/* A block's tiles share each read of the filters; transformed, they and the sums stay near the core. */
+#define WINOGRAD_BYTES (2 << 20)
 #define WINOGRAD_TILES 128
-#define WINOGRAD_NEAR (512 << 10)  /* of filters that the caches may still have */
+#define WINOGRAD_NEAR (512 << 10)  /* of filters that the first caches may still have */
+#define WINOGRAD_FAR (16 << 20)    /* of filters that none has, so that more tiles should share them */
 #define WINOGRAD_FEW 4             /* tiles that take about as long as half of them */
 #define WINOGRAD_CHUNK (256 << 10) /* of filters that are transformed as they are used */
 
@@ -116,8 +117,8 @@ static void FN(multiply_panels)(const FN(point_product) *p, int64_t t0, int64_t 
     }
 }
 
-INLINE int FN(filters_from_memory)(int64_t points, int64_t in, int64_t out) {
-    return points * in * out * (int64_t)sizeof(real) > WINOGRAD_NEAR;
+INLINE int64_t FN(filters_bytes)(int64_t points, int64_t in, int64_t out) {
+    return points * in * out * (int64_t)sizeof(real);
 }
 
 /* One point's product over the channels, for tiles t0 … t1 - 1 of a block and outputs o0 … o1 - 1. */
@@ -126,7 +127,7 @@ static void FN(winograd_product)(const FN(winograd) *w, int64_t point, int64_t t
     const FN(point_product) p = {w->in, w->breadth, FN(vectors_across)(w->out), 0};
     FN(multiply_panels)(&p, t0, t1, o0, o1, input + point * FN(input_step)(w),
                         w->filters + point * FN(filters_step)(w->out, w->in),
-                        FN(filters_from_memory)(w->points, w->in, w->out), sums + point * FN(sums_step)(w));
+                        FN(filters_bytes)(w->points, w->in, w->out) > WINOGRAD_NEAR, sums + point * FN(sums_step)(w));
 }
 
 /* All points' products for outputs first … end - 1, whose filters are transformed some channels at a
@@ -237,11 +238,13 @@ static void FN(winograd_rows)(FN(winograd) *w, int64_t rows) {
     w->breadth = (rows * w->across + LANES - 1) / LANES * LANES;
 }
 
-/* The rows of tiles of a block, of at most `tiles` and so many bytes, that take least time, if a
- * register block takes `fill` tiles: each reading of the filters takes as long as some tiles do. */
-static void FN(winograd_choose)(FN(winograd) *w, int64_t all, int64_t tiles, int64_t fill) {
-    const int64_t a_tile = w->points * (w->in + w->out) * (int64_t)sizeof(real);
-    const int64_t most = MAX(4 * fill, MIN(tiles, WINOGRAD_BYTES / a_tile));
+INLINE int64_t FN(tile_bytes)(const FN(winograd) *w) {
+    return w->points * (w->in + w->out) * (int64_t)sizeof(real);
+}
+
+/* The rows of tiles of a block, of at most so many tiles, that take least time, if a register block takes
+ * `fill` tiles: each reading of the filters takes as long as some tiles do. */
+static void FN(winograd_choose)(FN(winograd) *w, int64_t all, int64_t most, int64_t fill) {
     double least = 0;
     for (int64_t rows = 1; rows <= all && (rows == 1 || rows * w->across <= most); rows++) {
         const int64_t some = rows * w->across, blocks = (all + rows - 1) / rows;
@@ -316,6 +319,13 @@ INLINE int FN(filters_prevail)(int64_t in, int64_t out, int64_t tiles) {
     return in * out > 2200 * tiles;
 }
 
+/* The tiles of a block, at most. */
+INLINE int64_t FN(block_tiles)(const FN(winograd) *w) {
+    const int64_t filters = FN(filters_bytes)(w->points, w->in, w->out);
+    const int64_t least = (filters > WINOGRAD_FAR ? 4 : 2) * TILE_ROWS;
+    return MAX(least, MIN(WINOGRAD_TILES, WINOGRAD_BYTES / FN(tile_bytes)(w)));
+}
+
 /* The team shares the outputs, if tiles are few: each thread transforms all of them; or the tiles, which
  * takes all filters to each thread; or every block, which takes what is transformed from one to
  * another. */
@@ -323,7 +333,7 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
     const int64_t all = w->n * w->down, tiles = all * w->across, team = threads_count();
     const int64_t outs = FN(vectors_across)(w->out), panels = (outs + TILE_COLUMNS - 1) / TILE_COLUMNS;
     if (team > 1 && tiles <= WINOGRAD_FEW && panels >= team) {
-        FN(winograd_choose)(w, all, WINOGRAD_TILES, TILE_ROWS);
+        FN(winograd_choose)(w, all, FN(block_tiles)(w), TILE_ROWS);
         PARALLEL_FOR(PARALLEL_FROM)
         for (int64_t part = 0; part < team; part++)
             FN(winograd_tiles)(w, 0, tiles, panels * part / team * TILE_COLUMNS,
@@ -331,12 +341,12 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
         return;
     }
     if (team > 1 && FN(filters_prevail)(w->in, w->out, tiles)) {
-        FN(winograd_choose)(w, all, WINOGRAD_TILES, TILE_ROWS);
+        FN(winograd_choose)(w, all, FN(block_tiles)(w), TILE_ROWS);
         FN(winograd_shared)(w);
         return;
     }
     /* A row of tiles that two threads share is transformed by both. */
-    FN(winograd_choose)(w, MIN(all, tiles / team / w->across + 1), WINOGRAD_TILES, TILE_ROWS);
+    FN(winograd_choose)(w, MIN(all, tiles / team / w->across + 1), FN(block_tiles)(w), TILE_ROWS);
     PARALLEL_FOR(PARALLEL_FROM)
     for (int64_t part = 0; part < team; part++)
         FN(winograd_tiles)(w, tiles * part / team, tiles * (part + 1) / team, 0, outs);

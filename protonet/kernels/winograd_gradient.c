@@ -62,6 +62,7 @@ INLINE int64_t FN(padded_area)(int64_t rows, int64_t columns) {
 }
 
 #define WINOGRAD_GRADIENT_TILES 256
+#define WINOGRAD_GRADIENT_BYTES (3 << 20) /* of them, transformed */
 #define WINOGRAD_MOST_SUMS (16 << 20)
 
 /* The products of a gradient: of `height` channels' values (left) and `breadth` other channels' (above),
@@ -108,7 +109,8 @@ static void FN(gradient_by_parts)(int taps, const FN(gradient_sums) *g, real *dw
 
 static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
     const int64_t all = w->n * w->down, count = w->points * w->out * w->in;
-    FN(winograd_choose)(w, all, WINOGRAD_GRADIENT_TILES, TILE_COLUMNS);
+    const int64_t most = MIN(WINOGRAD_GRADIENT_TILES, WINOGRAD_GRADIENT_BYTES / FN(tile_bytes)(w));
+    FN(winograd_choose)(w, all, MAX(4 * TILE_COLUMNS, most), TILE_COLUMNS);
     const int64_t width = w->breadth; /* tiles of a block, with some that are not */
     real *tiles = workspace(WORKSPACE_COLUMNS, sizeof(real) * (size_t)(w->points * width *
                                                                        (w->in + w->out)));

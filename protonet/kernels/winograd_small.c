@@ -154,7 +154,8 @@ static void FN(small_convolve)(const convolution_args *s, const real *packed) {
         for (int64_t point = 0; point < SMALL_POINTS; point++)
             FN(multiply_panels)(&p, 0, d.tiles, 0, d.outs, input + point * input_step,
                                 packed + point * FN(filters_step)(d.out, d.in),
-                                FN(filters_from_memory)(SMALL_POINTS, d.in, d.out), sums + point * sums_step);
+                                FN(filters_bytes)(SMALL_POINTS, d.in, d.out) > WINOGRAD_NEAR,
+                                sums + point * sums_step);
         const int64_t at = g * d.out * plane, vectors = d.outs / LANES;
         const FN(finish) finish = FN(group_finish)(s, g * d.out, at);
         PARALLEL_FOR(PARALLEL_FROM)
