@@ -366,8 +366,9 @@ KERNEL(convolution_backward_weight) {
     }
     const int large = s->kernel[0] > 3; /* the other ways do much better then */
     const int taps = FN(edge_taps)(s);
-    const int64_t in = taps ? FN(phases_in)(s) * e.in_group : 0; /* a few are not worth dy's tiles */
-    if (in >= 16 && FN(tile_size)(taps) * in * e.out_group <= WINOGRAD_MOST_SUMS &&
+    const int64_t in = taps ? FN(phases_in)(s) * e.in_group : 0;
+    if (in >= 16 && /* fewer are not worth dy's tiles */
+        FN(tile_size)(taps) * in * e.out_group <= WINOGRAD_MOST_SUMS &&
         FN(winograd_pays)(s, e.in_group, e.out_group, s->out[0], s->out[1], large ? 1.4 : 0.7)) {
         FN(winograd_weight)(s, a->dy, a->dweight);
         return;

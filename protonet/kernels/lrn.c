@@ -11,7 +11,7 @@ INLINE __m512 FN(inverse_root)(__m512 s) {
 }
 
 /* How many of the first vectors of s are done: p = s^-0.75 without roots and quotients, which take most
- * of the time; up to one with an element that is 0, infinite or no number. */
+ * of the time; up to one with an element that is not normal, or negative. */
 static int64_t FN(lrn_normal)(const real *s, real *p, int64_t n) {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
@@ -19,7 +19,7 @@ static int64_t FN(lrn_normal)(const real *s, real *p, int64_t n) {
         if (_mm512_cmp_ps_mask(value, _mm512_set1_ps(FLT_MIN), _CMP_NGE_UQ) |
             _mm512_cmp_ps_mask(value, _mm512_set1_ps(FLT_MAX), _CMP_NLE_UQ))
             break;
-        _mm512_storeu_ps(p + i, _mm512_mul_ps(_mm512_mul_ps(r, r), FN(inverse_root)(r)));
+        _mm512_storeu_ps(p + i, _mm512_mul_ps(_mm512_mul_ps(r, FN(inverse_root)(r)), r));
     }
     return i;
 }
@@ -30,7 +30,7 @@ INLINE int64_t FN(lrn_normal)(const real *s, real *p, int64_t n) {
 }
 #endif
 
-/* p[i] = s[i]^-beta; they may be the same. */
+/* p[i] = s[i]^-beta. */
 static void FN(lrn_factor)(const real *s, real *p, int64_t n, double beta) {
     if (beta == 0.75) {
         const int64_t done = FN(lrn_normal)(s, p, n);

@@ -11,6 +11,7 @@
 #define WINOGRAD_NEAR (512 << 10)  /* of filters that the first caches may still have */
 #define WINOGRAD_FAR (16 << 20)    /* of filters that none has, so that more tiles should share them */
 #define WINOGRAD_FEW 4             /* tiles that take about as long as half of them */
+#define WINOGRAD_MOST (256 << 20)  /* of a row of tiles, which are transformed together */
 #define WINOGRAD_CHUNK (256 << 10) /* of filters that are transformed as they are used */
 
 /* ---- products ------------------------------------------------------------------------------- */
@@ -354,7 +355,9 @@ static void FN(winograd_blocks)(FN(winograd) *w) {
 
 static int FN(winograd_can)(const convolution_args *s, int64_t in, int64_t out) {
     if (!REAL_IS_FLOAT || LANES < 4 || !FN(edge_taps)(s)) return 0;
-    return s->n * s->out[0] * s->out[1] > 0 && in * FN(phases_in)(s) >= 8 && out >= 16;
+    const int64_t depth = in * FN(phases_in)(s), points = FN(tile_size)(FN(edge_taps)(s));
+    const double a_row = (double)(points * (depth + out)) * (double)((s->out[1] + 3) / 4) * sizeof(real);
+    return s->n * s->out[0] * s->out[1] > 0 && depth >= 8 && out >= 16 && a_row < WINOGRAD_MOST;
 }
 
 /* The time of all images of a group, in multiply-adds of vectors, as measured. */
@@ -368,7 +371,8 @@ static double FN(winograd_cost)(const convolution_args *s, int64_t channels, int
     const double points = FN(tile_size)(FN(edge_taps)(s));
     const double products = points * (double)(in * FN(vectors_across)(out) * tiles) / lanes / 0.9;
     const double tiling = points * (double)(14 * in * inputs + 11 * out * (columns / LANES));
-    const double filters = points * both * (s->packed ? 1.0 / 9 : 1.5); /* reading or making them */
+    /* Reading or making them; phases have several times the weights, and are gathered one by one. */
+    const double filters = points * both * (s->packed ? 1.0 / 9 : 1.5) * (s->stride[0] > 1 ? 4 : 1);
     /* Cores with AMX multiply and add two vectors in a cycle, but do not transform as fast. */
     return products + (s->tiles ? 2.5 : 1) * tiling + filters;
 }
@@ -439,6 +443,8 @@ static void FN(winograd_convolve)(const convolution_args *s, int back, const rea
                           .source = FN(winograd_source_of)(s, back, g),
                           .y = y + at, .n = s->n, .in = in, .out = out, .x_image = x_image,
                           .y_image = y_image, .height = from[0], .width = from[1],
+                          .seen_height = back ? from[0] : FN(reached)(s, 0),
+                          .seen_width = back ? from[1] : FN(reached)(s, 1),
                           .out_height = to[0], .out_width = to[1],
                           .top = back ? taps - 1 - s->pad[0] : s->pad[0],
                           .left = back ? taps - 1 - s->pad[1] : s->pad[1],

@@ -14,6 +14,11 @@ static int FN(edge_taps)(const convolution_args *s) {
     return taps >= 3 && taps <= MOST_TAPS ? (int)taps : 0;
 }
 
+/* Rows or columns of the input that the windows reach. */
+INLINE int64_t FN(reached)(const convolution_args *s, int axis) {
+    return MIN(s->size[axis], (s->out[axis] - 1) * s->stride[axis] + s->kernel[axis] - s->pad[axis]);
+}
+
 INLINE int64_t FN(phases_in)(const convolution_args *s) { return s->stride[0] * s->stride[0]; }
 
 /* Filters as Winograd's convolutions take them: transformed, each point's a matrix in × out in panels of

@@ -20,7 +20,8 @@ INLINE void FN(gradient_tile)(int taps, const real *lines, int64_t size, int64_t
 /* The 4×4 tiles of one channel of dy in a block, transformed. */
 static void FN(winograd_gradient)(const FN(winograd) *w, int64_t first, int64_t rows,
                                   int64_t channel, FN(points_place) place) {
-    const FN(planes) planes = {w->y + channel * w->out_height * w->out_width, w->y_image, w->out_height,
+    const int64_t size = w->out_height * w->out_width;
+    const FN(planes) planes = {w->y + channel * size, w->y_image, w->out_width, size, w->out_height,
                                w->out_width, 0, 0, 1};
     WITH_TAPS(w->taps, FN(transform_tiles)(TAPS, w, &planes, 0, FN(gradient_tile), first, rows, place));
 }
@@ -148,15 +149,20 @@ static void FN(winograd_weight_blocks)(FN(winograd) *w, real *dweight) {
     FN(winograd_taps)(w->taps, sums, g.height, g.breadth, dweight, row_step, step);
 }
 
-/* Filters of `channels` (outputs × inputs) += what their phases' have. */
-static void FN(gather_phases)(const real *phases, int taps, int64_t channels, int64_t kernel,
+/* `count` filters += what their phases have. */
+static void FN(gather_phases)(const real *phases, int64_t taps, int64_t count, int64_t kernel,
                               int64_t stride, real *filters) {
-    for (int64_t at = 0; at < channels * stride * stride; at++)
-        for (int64_t tap = 0; tap < taps * taps; tap++, phases++) {
-            const int64_t phase = at % (stride * stride);
-            const int64_t to = FN(tap_of_phase)(kernel, stride, phase, tap / taps, tap % taps);
-            if (to >= 0) filters[at / (stride * stride) * kernel * kernel + to] += *phases;
-        }
+    const int64_t all = taps * taps;
+    PARALLEL_FOR(count * kernel * kernel * 4)
+    for (int64_t i = 0; i < count; i++) {
+        const real *from = phases + i * stride * stride * all;
+        real *to = filters + i * kernel * kernel;
+        for (int64_t row = 0; row < kernel; row++)
+            for (int64_t column = 0; column < kernel; column++) {
+                const int64_t phase = row % stride * stride + column % stride;
+                *to++ += from[phase * all + row / stride * taps + column / stride];
+            }
+    }
 }
 
 /* dweight += the filters' gradient. */
@@ -176,7 +182,9 @@ static void FN(winograd_weight)(const convolution_args *s, const real *dy, real 
                           .stride = s->stride[0], .x = (const real *)s->x + g * channels * size,
                           .y = (real *)dy + g * out * out_size, .n = s->n, .in = in, .out = out,
                           .x_image = s->channels * size, .y_image = s->outputs * out_size,
-                          .height = s->size[0], .width = s->size[1], .out_height = s->out[0],
+                          .height = s->size[0], .width = s->size[1],
+                          .seen_height = FN(reached)(s, 0), .seen_width = FN(reached)(s, 1),
+                          .out_height = s->out[0],
                           .out_width = s->out[1], .top = s->pad[0], .left = s->pad[1],
                           .down = (s->out[0] + 3) / 4, .across = (s->out[1] + 3) / 4};
         FN(winograd_weight_blocks)(&w, sum);

@@ -14,6 +14,7 @@ typedef struct {
     int64_t n, in, out;                     /* images; channels of the group, all phases of the input's */
     int64_t x_image, y_image;               /* elements from one image to the next */
     int64_t height, width, out_height, out_width, top, left;
+    int64_t seen_height, seen_width;        /* of the input: the steps may end before its last ones */
     int64_t down, across;                   /* rows of tiles of an image, tiles of a row */
     int64_t rows, breadth;                  /* rows of tiles of a block; their tiles, in whole vectors */
     FN(finish) finish;                      /* at y */
@@ -49,9 +50,13 @@ INLINE void FN(split_row)(const real *padded, int64_t pitch, int64_t size, real 
 }
 #undef QUARTER
 
-/* A channel's planes, `image` apart, of which every stride-th row and column counts; the first is at
- * row `top`, column `left`, of which all before the plane are 0, as all behind it. */
-typedef struct { const real *start; int64_t image, height, width, top, left, stride; } FN(planes);
+/* A channel's planes, `image` apart and rows `pitch` apart, of which every stride-th row and column counts;
+ * the first is at row `top`, column `left`. All outside of height × width is 0. */
+typedef struct {
+    const real *start;
+    int64_t image, pitch, channel; /* elements to the next image, row, channel */
+    int64_t height, width, top, left, stride;
+} FN(planes);
 
 /* The lines of `rows` rows of tiles of an image, from row `first` on, with `more` rows of elements behind
  * them. `padded` is 0 where no row is laid. */
@@ -65,12 +70,12 @@ static void FN(split_rows)(const FN(planes) *p, int64_t image, int64_t first, in
         const int64_t row = (4 * first + r) * p->stride + p->top;
         if (row >= 0 && row < p->height) {
             if (p->stride == 1) {
-                const real *next = plane + (row + p->height) * p->width; /* of the next channel */
+                const real *next = plane + p->channel + row * p->pitch;
                 for (int64_t at = 0; at < p->width; at += 64 / sizeof(real))
                     __builtin_prefetch(next + at, 0, 2);
-                memcpy(padded + from, plane + row * p->width + skip, sizeof(real) * (size_t)some);
+                memcpy(padded + from, plane + row * p->pitch + skip, sizeof(real) * (size_t)some);
             } else
-                FN(lay_row)(plane + row * p->width, p->width, p->left, p->stride, padded, 4 * pitch);
+                FN(lay_row)(plane + row * p->pitch, p->width, p->left, p->stride, padded, 4 * pitch);
             FN(split_row)(padded, pitch, size, to);
         } else
             for (int q = 0; q < 4; q++)
@@ -187,9 +192,10 @@ INLINE void FN(input_tile)(int taps, const real *lines, int64_t size, int64_t pi
 static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
                                FN(points_place) place) {
     const int64_t phase = channel % (w->stride * w->stride);
+    const int64_t size = w->height * w->width;
     const FN(planes) planes = {
-        w->x + channel / (w->stride * w->stride) * w->height * w->width, w->x_image, w->height, w->width,
-        phase / w->stride - w->top, phase % w->stride - w->left, w->stride};
+        w->x + channel / (w->stride * w->stride) * size, w->x_image, w->width, size, w->seen_height,
+        w->seen_width, phase / w->stride - w->top, phase % w->stride - w->left, w->stride};
     WITH_TAPS(w->taps, FN(transform_tiles)(TAPS, w, &planes, TAPS - 1, FN(input_tile), first, rows, place));
 }
 

@@ -183,6 +183,17 @@ def test_error_of_transformed_tiles_grows_as_the_root_of_the_channels(isa, case,
         assert_close(one, other, ulps)
 
 
+@pytest.mark.parametrize("side", [228, 229, 230])
+def test_pixels_behind_the_last_step_reach_nothing(isa, side):
+    problem = Problem((1, 3, (side, side), 64, (11, 11), (4, 4), (0, 0), (1, 1), 1), np.float32)
+    expected = problem.forward(), problem.backward()[1]
+    problem.x[:, :, :, 227:] = np.nan
+    problem.x[:, :, 227:] = np.inf
+    found = problem.forward(), problem.backward()[1]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("taps", [3, 4, 5])
 @pytest.mark.parametrize("shape", [(1, 64, (57, 58), 64), (4, 33, (9, 9), 40)])
 def test_tiles_of_one_value_come_back_exactly_where_the_filter_is_one_tap(isa, shape, taps):
