@@ -14,6 +14,7 @@
 #include "winograd_points.c"
 #include "winograd_filters.c"
 #include "winograd_tiles.c"
+#include "point_products.c"
 #include "winograd.c"
 #include "winograd_gradient.c"
 #include "winograd_small.c"

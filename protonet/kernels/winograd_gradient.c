@@ -184,8 +184,7 @@ static void FN(winograd_weight)(const convolution_args *s, const real *dy, real 
                           .x_image = s->channels * size, .y_image = s->outputs * out_size,
                           .height = s->size[0], .width = s->size[1],
                           .seen_height = FN(reached)(s, 0), .seen_width = FN(reached)(s, 1),
-                          .out_height = s->out[0],
-                          .out_width = s->out[1], .top = s->pad[0], .left = s->pad[1],
+                          .out_height = s->out[0], .out_width = s->out[1], .top = s->pad[0], .left = s->pad[1],
                           .down = (s->out[0] + 3) / 4, .across = (s->out[1] + 3) / 4};
         FN(winograd_weight_blocks)(&w, sum);
         if (s->stride[0] > 1) FN(gather_phases)(sum, taps, out * channels, kernel, s->stride[0], dweight);

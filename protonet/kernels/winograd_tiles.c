@@ -191,11 +191,10 @@ INLINE void FN(input_tile)(int taps, const real *lines, int64_t size, int64_t pi
 /* The tiles of one channel in a block, transformed. */
 static void FN(winograd_input)(const FN(winograd) *w, int64_t first, int64_t rows, int64_t channel,
                                FN(points_place) place) {
-    const int64_t phase = channel % (w->stride * w->stride);
-    const int64_t size = w->height * w->width;
-    const FN(planes) planes = {
-        w->x + channel / (w->stride * w->stride) * size, w->x_image, w->width, size, w->seen_height,
-        w->seen_width, phase / w->stride - w->top, phase % w->stride - w->left, w->stride};
+    const int64_t phases = w->stride * w->stride, phase = channel % phases, size = w->height * w->width;
+    const FN(planes) planes = {w->x + channel / phases * size, w->x_image, w->width, size,
+                               w->seen_height, w->seen_width, phase / w->stride - w->top,
+                               phase % w->stride - w->left, w->stride};
     WITH_TAPS(w->taps, FN(transform_tiles)(TAPS, w, &planes, TAPS - 1, FN(input_tile), first, rows, place));
 }
 
